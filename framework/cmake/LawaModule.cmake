@@ -1,0 +1,33 @@
+# lawa_module(NAME SOURCES … DEPENDS … LIBRARIES …): one folder of framework/ as the static library lawa_NAME, alias
+# lawa::NAME. DEPENDS is the list of modules that it may include: the layering test reads it from here.
+function(lawa_module name)
+  cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  list(TRANSFORM M_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/${name}/)
+  add_library(lawa_${name} STATIC ${M_SOURCES})
+  add_library(lawa::${name} ALIAS lawa_${name})
+  list(TRANSFORM M_DEPENDS PREPEND lawa_)
+  target_link_libraries(lawa_${name} PUBLIC lawa_flags ${M_DEPENDS} ${M_LIBRARIES})
+  set_property(GLOBAL APPEND PROPERTY LAWA_MODULES ${name})
+endfunction()
+
+# lawa_test(NAME SOURCES … MODULES … RANKS 1 2 3): one GoogleTest program, run once for each number of ranks.
+function(lawa_test name)
+  cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;MODULES;RANKS" ${ARGN})
+  if(NOT T_RANKS)
+    set(T_RANKS 1)
+  endif()
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  add_executable(test_${name} ${T_SOURCES})
+  list(TRANSFORM T_MODULES PREPEND lawa_)
+  target_link_libraries(test_${name} PRIVATE lawa_test_support ${T_MODULES})
+  set_target_properties(test_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  foreach(ranks ${T_RANKS})
+    add_test(NAME ${name}.ranks_${ranks}
+      COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} --oversubscribe $<TARGET_FILE:test_${name}>
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${name}.ranks_${ranks} PROPERTIES TIMEOUT ${T_TIMEOUT} PROCESSORS ${ranks}
+      ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_hwloc_base_binding_policy=none")
+  endforeach()
+endfunction()

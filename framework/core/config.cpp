@@ -1,0 +1,101 @@
+#include "core/config.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+
+#include "core/json.hpp"
+
+namespace lawa::detail {
+namespace {
+
+template <class T>
+const T& get(const ConfigSource::Entry& entry, const std::string& key, const char* expected) {
+  const T* value = std::get_if<T>(&entry.value.data);
+  LAWA_CHECK(value != nullptr, key, " (", entry.place, "): expected ", expected, ", got ", kind_of(entry.value));
+  return *value;
+}
+
+void check_limits(double value, const std::string& text, const std::string& key, const std::string& place, const Limit& limit) {
+  LAWA_CHECK(value > limit.low || (limit.low_is_legal && value == limit.low), key, " (", place, "): ", text, " must be ",
+             limit.low_is_legal ? "at least " : "greater than ", limit.low);
+  LAWA_CHECK(value <= limit.high, key, " (", place, "): ", text, " must be at most ", limit.high);
+}
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+void assign(bool& field, const std::string& key, const ConfigSource::Entry& entry, const Limit&) {
+  field = get<bool>(entry, key, "a boolean");
+}
+void assign(int64_t& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit) {
+  field = get<int64_t>(entry, key, "an integer");
+  check_limits(static_cast<double>(field), std::to_string(field), key, entry.place, limit);
+}
+void assign(uint64_t& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit) {
+  const int64_t value = get<int64_t>(entry, key, "an integer");
+  LAWA_CHECK(value >= 0, key, " (", entry.place, "): ", value, " must be at least 0");
+  check_limits(static_cast<double>(value), std::to_string(value), key, entry.place, limit);
+  field = static_cast<uint64_t>(value);
+}
+void assign(double& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit) {
+  const auto* whole = std::get_if<int64_t>(&entry.value.data);
+  field = whole != nullptr ? static_cast<double>(*whole) : get<double>(entry, key, "a number");
+  LAWA_CHECK(std::isfinite(field), key, " (", entry.place, "): ", field, " is not a finite number");
+  check_limits(field, to_toml(field), key, entry.place, limit);
+}
+void assign(std::string& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit) {
+  field = get<std::string>(entry, key, "a string");
+  if (limit.choices.empty() || std::ranges::count(limit.choices, field) > 0) return;
+  std::string choices;
+  for (const std::string& choice : limit.choices) choices += (choices.empty() ? "" : ", ") + choice;
+  fail(__FILE__, __LINE__, key, " (", entry.place, "): \"", field, "\" must be one of: ", choices);
+}
+void assign(std::vector<std::string>& field, const std::string& key, const ConfigSource::Entry& entry, const Limit&) {
+  field.clear();
+  if (const auto* one = std::get_if<std::string>(&entry.value.data)) {
+    field.push_back(*one);
+    return;
+  }
+  for (const Value& value : get<std::vector<Value>>(entry, key, "a string or an array of strings"))
+    field.push_back(get<std::string>({value, entry.place}, key, "an array of strings"));
+}
+
+std::string to_toml(bool value) { return value ? "true" : "false"; }
+std::string to_toml(int64_t value) { return std::to_string(value); }
+std::string to_toml(uint64_t value) { return std::to_string(value); }
+std::string to_toml(double value) {
+  char buffer[32];
+  const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
+  std::string text(buffer, result.ptr);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+std::string to_toml(const std::string& value) { return Json(value).dump(); }  // JSON strings are TOML basic strings
+std::string to_toml(const std::vector<std::string>& value) {
+  std::string text = "[";
+  for (const std::string& element : value) text += (text.size() > 1 ? ", " : "") + to_toml(element);
+  return text + "]";
+}
+
+std::string nearest(const std::string& key, const std::set<std::string>& known) {
+  const auto best = std::ranges::min_element(known, {}, [&](const std::string& other) { return edit_distance(key, other); });
+  if (best == known.end() || edit_distance(key, *best) > std::max<size_t>(3, key.size() / 3)) return "";
+  return "; did you mean " + *best + "?";
+}
+
+}  // namespace lawa::detail

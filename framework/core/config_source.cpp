@@ -1,0 +1,80 @@
+#include "core/config_source.hpp"
+
+#include <sstream>
+#include <toml++/toml.h>
+
+#include "core/error.hpp"
+
+namespace lawa {
+namespace {
+
+Value to_value(const toml::node& node, const std::string& key, const std::string& place) {
+  if (const auto* v = node.as_boolean()) return {v->get()};
+  if (const auto* v = node.as_integer()) return {v->get()};
+  if (const auto* v = node.as_floating_point()) return {v->get()};
+  if (const auto* v = node.as_string()) return {v->get()};
+  const auto* array = node.as_array();
+  LAWA_CHECK(array != nullptr, key, " (", place, "): dates, times and mixed arrays aren't used here");
+  std::vector<Value> values;
+  for (const toml::node& element : *array) values.push_back(to_value(element, key, place));
+  return {values};
+}
+
+void flatten(const toml::node& node, const std::string& key, const std::string& name,
+             std::map<std::string, ConfigSource::Entry>& entries) {
+  if (const auto* table = node.as_table()) {
+    for (const auto& [child, value] : *table)
+      flatten(value, key.empty() ? std::string(child.str()) : key + "." + std::string(child.str()), name, entries);
+    return;
+  }
+  if (const auto* array = node.as_array(); array != nullptr && array->is_array_of_tables()) {
+    for (size_t i = 0; i < array->size(); ++i) flatten(*array->get(i), key + "." + std::to_string(i), name, entries);
+    return;
+  }
+  const std::string place = concat(name, ":", node.source().begin.line);
+  entries.insert_or_assign(key, ConfigSource::Entry{to_value(node, key, place), place});
+}
+
+}  // namespace
+
+std::string kind_of(const Value& value) {
+  constexpr const char* kinds[] = {"a boolean", "an integer", "a number", "a string", "an array"};
+  return kinds[value.data.index()];
+}
+
+void ConfigSource::add_toml(const std::string& text, const std::string& name) {
+  toml::table table;
+  try {
+    table = toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    fail(__FILE__, __LINE__, name, ":", error.source().begin.line, ": not valid TOML: ", error.description());
+  }
+  flatten(table, "", name, entries_);
+}
+
+void ConfigSource::add_override(const std::string& word) {
+  const size_t equals = word.find('=');
+  LAWA_CHECK(equals != std::string::npos && equals > 0, "expected key=value, got: ", word);
+  const std::string key = word.substr(0, equals), text = word.substr(equals + 1);
+  LAWA_CHECK(!text.empty(), key, " (command line): has no value; an empty string is ", key, "='\"\"'");
+  toml::table table;
+  try {
+    table = toml::parse("value = " + text + "\n");
+  } catch (const toml::parse_error&) {
+    table.clear();
+  }
+  if (table.size() != 1) table = toml::table{{"value", text}};
+  entries_.insert_or_assign(key, Entry{to_value(*table.get("value"), key, "command line"), "command line"});
+}
+
+const ConfigSource::Entry* ConfigSource::find(const std::string& key) const {
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+std::string ConfigSource::where(const std::string& key) const {
+  const Entry* entry = find(key);
+  return entry == nullptr ? "" : " (" + entry->place + ")";
+}
+
+}  // namespace lawa

@@ -1,0 +1,43 @@
+// What the user wrote: TOML files and key=value words, flattened to dotted keys that remember where they stand.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace lawa {
+
+/// A TOML value: a scalar or an array.
+struct Value {
+  std::variant<bool, int64_t, double, std::string, std::vector<Value>> data;
+};
+
+/// The kind of a value in words: "an integer", "a string", …
+std::string kind_of(const Value& value);
+
+/// Later entries replace earlier ones: defaults < files in their order < key=value.
+class ConfigSource {
+ public:
+  struct Entry {
+    Value value;
+    std::string place;  ///< "train.toml:12" or "command line"
+  };
+
+  /// Adds a TOML text; `name` is the file's, for messages. Tables become dotted keys, [[tables]] get numbers: "averages.0.window".
+  /// Errors: the text isn't TOML (names file and line); a date or time.
+  void add_toml(const std::string& text, const std::string& name);
+  /// Adds "key=value". The value is read as TOML; what isn't TOML is a string, so that paths need no quotes.
+  void add_override(const std::string& word);
+
+  /// The entry of a key, or null.
+  const Entry* find(const std::string& key) const;
+  /// " (train.toml:12)" for messages, or "" when the key has its default.
+  std::string where(const std::string& key) const;
+  const std::map<std::string, Entry>& entries() const { return entries_; }
+
+ private:
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace lawa

@@ -1,0 +1,55 @@
+#include "core/files.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "core/error.hpp"
+
+namespace lawa {
+namespace fs = std::filesystem;
+
+std::string read_file(const fs::path& path) {
+  LAWA_CHECK(!fs::is_directory(path), path.string(), ": is a folder, not a file");
+  std::ifstream file(path, std::ios::binary);
+  LAWA_CHECK(file, path.string(), ": can't be opened: ", std::strerror(errno));
+  std::ostringstream text;
+  text << file.rdbuf();
+  LAWA_CHECK(!file.bad(), path.string(), ": can't be read");
+  return text.str();
+}
+
+void make_durable(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  LAWA_CHECK(descriptor >= 0, path.string(), ": can't be opened: ", std::strerror(errno));
+  const int status = ::fsync(descriptor);
+  const int error = errno;
+  ::close(descriptor);
+  LAWA_CHECK(status == 0, path.string(), ": can't be synchronised: ", std::strerror(error));
+}
+
+fs::path part_of(const fs::path& path) { return path.string() + ".part"; }
+
+void commit_file(const fs::path& path) {
+  make_durable(part_of(path));
+  std::error_code error;
+  fs::rename(part_of(path), path, error);
+  LAWA_CHECK(!error, path.string(), ": can't be renamed from its .part: ", error.message());
+  make_durable(path.has_parent_path() ? path.parent_path() : fs::path("."));
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  {
+    std::ofstream file(part_of(path), std::ios::binary | std::ios::trunc);
+    LAWA_CHECK(file, part_of(path).string(), ": can't be created: ", std::strerror(errno));
+    file << text;
+    file.flush();
+    LAWA_CHECK(file, part_of(path).string(), ": can't be written: ", std::strerror(errno));
+  }
+  commit_file(path);
+}
+
+}  // namespace lawa

@@ -1,0 +1,23 @@
+// Small files that appear whole or not at all.
+#pragma once
+#include <filesystem>
+#include <string>
+
+namespace lawa {
+
+/// The file's bytes. Errors: it can't be opened or read.
+std::string read_file(const std::filesystem::path& path);
+
+/// Makes what was written to `path` (a file or a folder) survive a power cut: fsync.
+void make_durable(const std::filesystem::path& path);
+
+/// `path` with ".part" behind it: the name under which a file is written before it is whole.
+std::filesystem::path part_of(const std::filesystem::path& path);
+
+/// Renames part_of(path) to `path`, durably: fsync of the file, rename, fsync of the folder.
+void commit_file(const std::filesystem::path& path);
+
+/// Writes a whole file, durably; an older file of that name is replaced in one step.
+void write_file(const std::filesystem::path& path, const std::string& text);
+
+}  // namespace lawa

@@ -1,0 +1,64 @@
+#include "core/log.hpp"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+namespace lawa {
+namespace {
+constexpr double terminal_interval_seconds = 0.2, plain_interval_seconds = 10;
+}
+
+Log::Log(bool enabled) : enabled_(enabled), terminal_(isatty(STDERR_FILENO) == 1) {}
+Log::~Log() { clear(); }
+
+void Log::clear() {
+  if (open_) std::fputs("\r\033[K", stderr);
+  open_ = false;
+}
+
+void Log::line(const std::string& text) {
+  if (!enabled_) return;
+  clear();
+  std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+void Log::progress(int64_t done, int64_t total, int64_t first, const std::string& text) {
+  const double now = clock_.seconds();
+  const bool last = done >= total;
+  if (!enabled_ || (!last && now - printed_at_ < (terminal_ ? terminal_interval_seconds : plain_interval_seconds))) return;
+  printed_at_ = now;
+  const double left = done > first ? now * static_cast<double>(total - done) / static_cast<double>(done - first) : 0;
+  std::string line = std::to_string(done) + "/" + std::to_string(total) + "  " + text;
+  if (!last) line += "  " + duration(left) + " left";
+  if (terminal_ && !last) {
+    std::fprintf(stderr, "\r\033[K%s", line.c_str());
+    std::fflush(stderr);
+    open_ = true;
+  } else {
+    clear();
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+}
+
+std::string duration(double seconds) {
+  const auto whole = static_cast<long long>(std::llround(seconds));
+  char text[64];
+  if (whole >= 3600)
+    std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
+  else
+    std::snprintf(text, sizeof text, "%lld:%02lld", whole / 60, whole % 60);
+  return text;
+}
+
+std::string bytes_text(double bytes) {
+  constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+  size_t unit = 0;
+  for (; bytes >= 999.5 && unit + 1 < std::size(units); ++unit) bytes /= 1000;
+  char text[64];
+  std::snprintf(text, sizeof text, "%.3g %s", bytes, units[unit]);
+  return text;
+}
+
+}  // namespace lawa
