@@ -1,0 +1,33 @@
+// GPT-2's tensors in file order, named as nanoGPT names them.
+#pragma once
+#include <vector>
+
+#include "model/gpt2_config.hpp"
+#include "ops/ops.hpp"
+#include "params/parameter_table.hpp"
+
+namespace lawa {
+
+struct Gpt2Block {
+  Norm ln_1;
+  Affine c_attn, attn_c_proj;
+  Norm ln_2;
+  Affine c_fc, mlp_c_proj;
+  Range range;  ///< of all of them in the flat buffer
+};
+/// Views over one flat buffer; the same struct over another buffer is the gradient. The head shares wte.
+struct Gpt2Tensors {
+  Matrix<float> wte, wpe;  ///< (V, C), (context, C)
+  std::vector<Gpt2Block> blocks;
+  Norm ln_f;
+  int64_t size = 0;  ///< P
+};
+
+/// Names, shapes, offsets, decay and initial values: normal(0, 0.02), residual projections normal(0, 0.02/sqrt(2L)), LayerNorm
+/// weights 1, biases 0 (Radford et al. 2019; nanoGPT). decay: Linear weights, and the embeddings where asked for.
+ParameterTable gpt2_parameters(const Gpt2Config& config, bool decay_embeddings = false);
+
+/// The tensors of a flat buffer of at least gpt2_parameters(config).size() elements.
+Gpt2Tensors gpt2_tensors(const Gpt2Config& config, const Vector<float>& buffer);
+
+}  // namespace lawa

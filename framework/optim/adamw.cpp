@@ -1,0 +1,72 @@
+#include "optim/adamw.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/math.hpp"
+
+namespace lawa {
+namespace {
+constexpr int64_t chunk = 4096;  // elements of one work item
+}
+
+AdamW::AdamW(const OptimizerConfig& config, const ParameterTable& table, const ShardLayout& layout)
+    : config_(config),
+      master_(zeros<float>("lawa::adamw.master", layout.local_size())),
+      m_(zeros<float>("lawa::adamw.m", layout.local_size())),
+      v_(zeros<float>("lawa::adamw.v", layout.local_size())) {
+  for (const auto& [range, local] : layout.mine())
+    for (const auto& [parameter, segment] : table.segments(range)) {
+      const int64_t begin = local + segment.begin - range.begin;
+      if (!parts_.empty() && parts_.back().decay == parameter->decay && parts_.back().local.end == begin)
+        parts_.back().local.end += segment.size();
+      else
+        parts_.push_back({{begin, begin + segment.size()}, parameter->decay});
+    }
+}
+
+void AdamW::update(const Exec& exec, const Vector<float>& gradient, double lr, double gradient_scale, int64_t step) {
+  const auto steps = static_cast<double>(step);
+  const auto b1 = static_cast<float>(config_.beta1), a1 = static_cast<float>(1 - config_.beta1);
+  const auto b2 = static_cast<float>(config_.beta2), a2 = static_cast<float>(1 - config_.beta2);
+  const auto epsilon = static_cast<float>(config_.epsilon), scale = static_cast<float>(gradient_scale);
+  const auto rate = static_cast<float>(lr / (1 - std::pow(config_.beta1, steps)));
+  const auto root = static_cast<float>(1 / std::sqrt(1 - std::pow(config_.beta2, steps)));
+  const Vector<float> weights = master_, first = m_, second = v_;
+  for (const auto& [local, decay] : parts_) {
+    const auto keep = static_cast<float>(decay ? 1 - lr * config_.weight_decay : 1);
+    const int64_t begin = local.begin, end = local.end;
+    Kokkos::parallel_for("lawa::adamw", over(exec, (local.size() + chunk - 1) / chunk), KOKKOS_LAMBDA(int64_t item) {
+      const int64_t from = begin + item * chunk, to = from + chunk < end ? from + chunk : end;
+      float* const w = weights.data();
+      float* const m = first.data();
+      float* const v = second.data();
+      const float* const gradients = gradient.data();
+#pragma omp simd
+      for (int64_t i = from; i < to; ++i) {
+        const float g = scale * gradients[i];
+        m[i] = b1 * m[i] + a1 * g;
+        v[i] = b2 * v[i] + a2 * g * g;
+        w[i] = keep * w[i] - rate * m[i] / (root * square_root(v[i]) + epsilon);
+      }
+    });
+  }
+}
+
+double clip_factor(double norm, double clip_norm) { return clip_norm == 0 ? 1 : std::min(1.0, clip_norm / (norm + 1e-6)); }
+
+double squared_norm(const Exec& exec, const Vector<float>& x) {
+  const int64_t n = rows(x);
+  double total = 0;
+  Kokkos::parallel_reduce("lawa::squared_norm", over(exec, (n + chunk - 1) / chunk), KOKKOS_LAMBDA(int64_t item, double& sum) {
+    const int64_t from = item * chunk, to = from + chunk < n ? from + chunk : n;
+    const float* const values = x.data();
+    double part = 0;
+#pragma omp simd reduction(+ : part)
+    for (int64_t i = from; i < to; ++i) part += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+    sum += part;
+  }, total);
+  return total;
+}
+
+}  // namespace lawa

@@ -1,0 +1,18 @@
+// What differs between devices outside kernels; device_host.cpp or device_cuda.cpp implements it.
+#pragma once
+#include <string>
+
+#include "tensor/tensor.hpp"
+
+namespace lawa {
+
+/// The native stream that `exec` queues on (cudaStream_t), or null where work runs at once on the CPU.
+void* stream_of(const Exec& exec);
+
+/// What the kernels run on, for people: "NVIDIA H200", "CPU".
+std::string device_name();
+
+/// Bytes of this process at its peak: resident memory on the CPU; memory in use on the device otherwise.
+double peak_memory_bytes();
+
+}  // namespace lawa
