@@ -65,11 +65,10 @@ std::string to_toml(const std::vector<std::string>& value);
 std::string nearest(const std::string& key, const std::set<std::string>& known);
 }  // namespace detail
 
-/// The defaults of Config with the source's values over them. Errors name the key and its place: unknown key, wrong type,
-/// a value outside its limits; then what check(config, source) refuses, where the config has one.
+/// Puts the source's values over what the config holds. Errors name the key and its place: unknown key, wrong type, a value
+/// outside its limits.
 template <class Config>
-Config load_config(const ConfigSource& source) {
-  Config config;
+void apply(Config& config, const ConfigSource& source) {
   std::set<std::string> known;
   each_field(config, "", [&](const std::string& key, auto& field, const std::string&, const Limit& limit) {
     known.insert(key);
@@ -77,6 +76,14 @@ Config load_config(const ConfigSource& source) {
   });
   for (const auto& [key, entry] : source.entries())
     LAWA_CHECK(known.contains(key), "unknown key ", key, " (", entry.place, ")", detail::nearest(key, known));
+}
+
+/// The defaults of Config with the source's values over them. Errors: apply's; then what check(config, source) refuses, where the
+/// config has one.
+template <class Config>
+Config load_config(const ConfigSource& source) {
+  Config config;
+  apply(config, source);
   if constexpr (requires { check(config, source); }) check(config, source);
   return config;
 }

@@ -29,4 +29,11 @@ inline void check(const Gpt2Config& c, const ConfigSource& source) {
              " is not a multiple of model.heads", source.where("model.heads"), " = ", c.heads);
 }
 
+/// Floating-point operations of one token's forward and backward, as the field counts them (Chowdhery et al. 2022, PaLM):
+/// 6 per weight of a matrix product (the head's included, wpe not), and 12 L C T for the attention.
+inline double flops_per_token(const Gpt2Config& c) {
+  const auto L = static_cast<double>(c.layers), C = static_cast<double>(c.channels);
+  return 6 * (L * 12 * C * C + static_cast<double>(c.vocabulary) * C) + 12 * L * C * static_cast<double>(c.context);
+}
+
 }  // namespace lawa

@@ -1,0 +1,127 @@
+#include "checkpoint/commit_record.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <regex>
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/hash.hpp"
+
+namespace lawa {
+namespace fs = std::filesystem;
+
+Json FileRecord::to_json() const {
+  Json ranges = Json::object();
+  for (const auto& [array, range] : arrays) ranges[array] = {range.begin, range.end};
+  return {{"name", name}, {"bytes", bytes}, {"arrays", ranges}, {"digest", digest}};
+}
+
+FileRecord FileRecord::from_json(const Json& json, const std::string& place) {
+  try {
+    FileRecord record{.name = json.at("name"), .bytes = json.at("bytes"), .arrays = {}, .digest = json.at("digest")};
+    for (const auto& [array, range] : json.at("arrays").items()) record.arrays[array] = {range.at(0), range.at(1)};
+    LAWA_CHECK(fs::path(record.name).filename() == record.name, place, ": names a file elsewhere: ", record.name);
+    return record;
+  } catch (const Json::exception& error) {
+    fail(__FILE__, __LINE__, place, ": not a commit record: ", error.what());
+  }
+}
+
+FileRecord describe_file(const fs::path& path, const std::map<std::string, Range>& arrays) {
+  FileRecord record{path.filename().string(), static_cast<int64_t>(fs::file_size(path)), arrays, ""};
+  std::vector<Range> skipped;
+  for (const auto& [name, range] : arrays) skipped.push_back(range);
+  skipped.push_back({record.bytes, record.bytes});
+  std::ranges::sort(skipped, {}, &Range::begin);
+  Digest digest;
+  int64_t at = 0;
+  for (const Range& range : skipped) {
+    LAWA_CHECK(range.begin >= at && range.end >= range.begin && range.end <= record.bytes, path.string(), ": arrays overlap or lie outside");
+    add_file_bytes(digest, path, static_cast<uint64_t>(at), static_cast<uint64_t>(range.begin));
+    at = range.end;
+  }
+  record.digest = digest.hex();
+  return record;
+}
+
+void verify_file(const fs::path& folder, const FileRecord& record) {
+  const fs::path path = folder / record.name;
+  LAWA_CHECK(fs::exists(path), path.string(), ": is missing, and its commit record names it");
+  const auto bytes = static_cast<int64_t>(fs::file_size(path));
+  LAWA_CHECK(bytes == record.bytes, path.string(), ": has ", bytes, " bytes, and its commit record says ", record.bytes,
+             bytes < record.bytes ? " (truncated)" : "");
+  LAWA_CHECK(describe_file(path, record.arrays).digest == record.digest, path.string(),
+             ": is damaged outside its arrays (its commit record's digest doesn't verify)");
+}
+
+Json CommitRecord::to_json() const {
+  Json json = {{"step", step}, {"tokens", tokens}, {"trajectory_hash", trajectory_hash}, {"weights", weights.to_json()}};
+  if (state) json["state"] = state->to_json();
+  return json;
+}
+
+std::string checkpoint_name(int64_t step) {
+  char name[32];
+  std::snprintf(name, sizeof name, "step_%08lld", static_cast<long long>(step));
+  return name;
+}
+fs::path weights_path(const fs::path& folder, int64_t step) { return folder / (checkpoint_name(step) + ".weights.h5"); }
+fs::path state_path(const fs::path& folder, int64_t step) { return folder / (checkpoint_name(step) + ".state.h5"); }
+fs::path record_path(const fs::path& folder, int64_t step) { return folder / (checkpoint_name(step) + ".json"); }
+
+void write_record(const fs::path& folder, const CommitRecord& record) {
+  write_file(record_path(folder, record.step), record.to_json().dump(2) + "\n");
+}
+
+CommitRecord read_record(const fs::path& path) {
+  try {
+    const Json json = Json::parse(read_file(path));
+    CommitRecord record{.step = json.at("step"), .tokens = json.at("tokens"), .trajectory_hash = json.at("trajectory_hash"),
+                        .weights = FileRecord::from_json(json.at("weights"), path.string()), .state = {}};
+    if (json.contains("state")) record.state = FileRecord::from_json(json.at("state"), path.string());
+    return record;
+  } catch (const Json::exception& error) {
+    fail(__FILE__, __LINE__, path.string(), ": not a commit record: ", error.what());
+  }
+}
+
+std::vector<int64_t> recorded_steps(const fs::path& folder) {
+  static const std::regex pattern(R"(step_(\d{8,18})\.json)");
+  std::vector<int64_t> steps;
+  if (!fs::is_directory(folder)) return steps;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    std::smatch match;
+    const std::string name = entry.path().filename().string();
+    if (std::regex_match(name, match, pattern)) steps.push_back(std::stoll(match[1]));
+  }
+  std::ranges::sort(steps);
+  return steps;
+}
+
+std::vector<fs::path> weights_files(const std::vector<std::string>& places) {
+  std::vector<fs::path> files;
+  for (const fs::path place : places) {
+    LAWA_CHECK(fs::exists(place), place.string(), ": doesn't exist");
+    if (!fs::is_directory(place)) {
+      files.push_back(place);
+      continue;
+    }
+    const fs::path folder = fs::is_directory(place / "checkpoints") ? place / "checkpoints" : place;
+    const auto steps = recorded_steps(folder);
+    LAWA_CHECK(!steps.empty(), place.string(), ": holds no checkpoint with a commit record (step_….json)");
+    for (const int64_t step : steps) files.push_back(folder / read_record(record_path(folder, step)).weights.name);
+  }
+  return files;
+}
+
+void verify_by_record(const fs::path& file) {
+  const std::string name = file.filename().string(), suffix = ".weights.h5";
+  if (!name.ends_with(suffix)) return;
+  const fs::path record = file.parent_path() / (name.substr(0, name.size() - suffix.size()) + ".json");
+  if (!fs::exists(record)) return;
+  const CommitRecord commit = read_record(record);
+  if (commit.weights.name == name) verify_file(file.parent_path(), commit.weights);
+}
+
+}  // namespace lawa

@@ -1,0 +1,60 @@
+// Commit records: step_00001000.json beside a checkpoint's files, written last. A checkpoint exists if and only if its record
+// does and the files it names verify.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.hpp"
+#include "core/range.hpp"
+
+namespace lawa {
+
+/// One member file as it must be.
+struct FileRecord {
+  std::string name;                     ///< beside the record
+  int64_t bytes = 0;                    ///< its size
+  std::map<std::string, Range> arrays;  ///< the bytes of arrays that have block checksums of their own
+  std::string digest;                   ///< XXH3-128 of all other bytes, the checksums among them
+
+  Json to_json() const;
+  static FileRecord from_json(const Json& json, const std::string& place);
+};
+
+/// Measures a file: size, and the digest of what lies outside `arrays`.
+FileRecord describe_file(const std::filesystem::path& path, const std::map<std::string, Range>& arrays);
+/// Errors: the file in `folder` is missing, has another size, or another digest.
+void verify_file(const std::filesystem::path& folder, const FileRecord& record);
+
+struct CommitRecord {
+  int64_t step = 0, tokens = 0;
+  std::string trajectory_hash;
+  FileRecord weights;
+  std::optional<FileRecord> state;
+
+  Json to_json() const;
+};
+
+/// "step_00001000": what the files of a checkpoint are called.
+std::string checkpoint_name(int64_t step);
+std::filesystem::path weights_path(const std::filesystem::path& folder, int64_t step);
+std::filesystem::path state_path(const std::filesystem::path& folder, int64_t step);
+std::filesystem::path record_path(const std::filesystem::path& folder, int64_t step);
+
+/// Writes it whole and durably, over an older record of that step.
+void write_record(const std::filesystem::path& folder, const CommitRecord& record);
+/// Errors: missing, or not such a record.
+CommitRecord read_record(const std::filesystem::path& path);
+/// Steps of the records in a folder, ascending; none where the folder doesn't exist.
+std::vector<int64_t> recorded_steps(const std::filesystem::path& folder);
+
+/// The weights files that some places name: a .h5 file itself; of a run's folder or a folder of checkpoints, those with a
+/// commit record, by step. Errors: a place that doesn't exist or holds no checkpoint.
+std::vector<std::filesystem::path> weights_files(const std::vector<std::string>& places);
+
+/// Verifies one file by the record beside it, if it has one that names it; without a record the file's own digests must do.
+void verify_by_record(const std::filesystem::path& file);
+
+}  // namespace lawa

@@ -1,0 +1,131 @@
+#include "checkpoint/flat_file_layout.hpp"
+
+#include "core/hash.hpp"
+#include "params/shard_layout.hpp"
+
+namespace lawa {
+
+Json FlatHeader::to_json() const {
+  return {{"kind", kind},     {"step", step}, {"tokens", tokens},         {"trajectory_hash", trajectory_hash},
+          {"config_hash", config_hash}, {"git", git},   {"table", table.to_json()}, {"config", config},
+          {"provenance", provenance}};
+}
+
+namespace detail {
+namespace {
+
+using h5::Handle;
+
+/// A contiguous array whose place in the file is fixed now and whose values come later.
+void create_array(hid_t file, const std::string& path, const std::string& name, hid_t type, int64_t size) {
+  const Handle space = h5::space(static_cast<hsize_t>(size)), creation = h5::properties(H5P_DATASET_CREATE);
+  const Handle links = h5::properties(H5P_LINK_CREATE);
+  LAWA_H5(path, H5Pset_obj_track_times(creation, false));
+  LAWA_H5(path, H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY));
+  LAWA_H5(path, H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER));
+  LAWA_H5(path, H5Pset_create_intermediate_group(links, 1));
+  const Handle dataset(LAWA_H5(path, H5Dcreate2(file, name.c_str(), type, space, links, creation, H5P_DEFAULT)), H5Dclose);
+}
+
+/// /named/<tensor>: the tensor's shape over its elements of /weights in the same file.
+void create_named(hid_t file, const std::string& path, const ParameterTable& table) {
+  const Handle links = h5::properties(H5P_LINK_CREATE);
+  LAWA_H5(path, H5Pset_create_intermediate_group(links, 1));
+  for (const Parameter& parameter : table.parameters()) {
+    const std::vector<hsize_t> shape(parameter.shape.begin(), parameter.shape.end());
+    const Handle space(LAWA_H5(path, H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr)), H5Sclose);
+    const Handle source = h5::selection(static_cast<hsize_t>(table.size()), static_cast<hsize_t>(parameter.offset),
+                                        static_cast<hsize_t>(parameter.offset + parameter.size()));
+    const Handle creation = h5::properties(H5P_DATASET_CREATE);
+    LAWA_H5(path, H5Pset_obj_track_times(creation, false));
+    LAWA_H5(path, H5Pset_virtual(creation, space, ".", "/weights", source));
+    const Handle dataset(LAWA_H5(path, H5Dcreate2(file, ("/named/" + parameter.name).c_str(), H5T_IEEE_F32LE, space, links, creation,
+                                                  H5P_DEFAULT)), H5Dclose);
+  }
+}
+
+std::string header_digest(const FlatHeader& header) { return hash128(header.to_json().dump()); }
+
+}  // namespace
+
+std::string checksums_name(const std::string& array) { return "/checksums/" + array; }
+int64_t block_count(int64_t size) { return (size + block_size - 1) / block_size; }
+
+void lay_out(const std::filesystem::path& path, const FlatHeader& header, const std::vector<std::string>& arrays) {
+  const std::string name = path.string();
+  const Handle file(LAWA_H5(name, H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT)), H5Fclose);
+  h5::write_attribute(file, name, "kind", header.kind);
+  h5::write_attribute(file, name, "step", header.step);
+  h5::write_attribute(file, name, "tokens", header.tokens);
+  h5::write_attribute(file, name, "trajectory_hash", header.trajectory_hash);
+  h5::write_attribute(file, name, "config_hash", header.config_hash);
+  h5::write_attribute(file, name, "git", header.git);
+  h5::write_attribute(file, name, "header_digest", header_digest(header));
+  h5::write_text(file, name, "/table", header.table.to_json().dump());
+  h5::write_text(file, name, "/config", header.config);
+  h5::write_text(file, name, "/provenance", header.provenance.dump());
+  for (const std::string& array : arrays) {
+    create_array(file, name, checksums_name(array), H5T_STD_U64LE, block_count(header.table.size()));
+    create_array(file, name, "/" + array, H5T_IEEE_F32LE, header.table.size());
+  }
+  if (header.kind == "weights") create_named(file, name, header.table);
+}
+
+FlatHeader read_header(hid_t file, const std::string& path, const std::string& kind) {
+  LAWA_CHECK(H5Aexists(file, "header_digest") > 0, path, ": is HDF5, but not a file of this program");
+  FlatHeader header;
+  header.kind = h5::read_text_attribute(file, path, "kind");
+  header.step = h5::read_integer_attribute(file, path, "step");
+  header.tokens = h5::read_integer_attribute(file, path, "tokens");
+  header.trajectory_hash = h5::read_text_attribute(file, path, "trajectory_hash");
+  header.config_hash = h5::read_text_attribute(file, path, "config_hash");
+  header.git = h5::read_text_attribute(file, path, "git");
+  header.config = h5::read_text(file, path, "/config");
+  try {
+    header.table = ParameterTable::from_json(Json::parse(h5::read_text(file, path, "/table")), path);
+    header.provenance = Json::parse(h5::read_text(file, path, "/provenance"));
+    LAWA_CHECK(h5::read_text_attribute(file, path, "header_digest") == header_digest(header), path,
+               ": the header is damaged (its digest doesn't verify)");
+  } catch (const Json::exception& error) {
+    fail(__FILE__, __LINE__, path, ": the header is damaged: ", error.what());
+  }
+  LAWA_CHECK(header.kind == kind, path, ": is a ", header.kind, " file, not a ", kind, " file");
+  return header;
+}
+
+std::vector<std::string> array_names(hid_t file, const std::string& path) {
+  std::vector<std::string> names;
+  const Handle group(LAWA_H5(path, H5Gopen2(file, "/checksums", H5P_DEFAULT)), H5Gclose);
+  const auto collect = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+    static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+    return 0;
+  };
+  LAWA_H5(path, H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names));
+  return names;
+}
+
+std::map<std::string, Range> byte_ranges(const std::filesystem::path& path) {
+  const std::string name = path.string();
+  const Handle file = h5::open_for_reading(name);
+  std::map<std::string, Range> ranges;
+  for (const std::string& array : array_names(file, name)) {
+    const Handle dataset(LAWA_H5(name, H5Dopen2(file, array.c_str(), H5P_DEFAULT)), H5Dclose);
+    const haddr_t offset = H5Dget_offset(dataset);
+    LAWA_CHECK(offset != HADDR_UNDEF, name, ": /", array, " isn't stored in one piece");
+    const auto begin = static_cast<int64_t>(offset);
+    ranges[array] = {begin, begin + static_cast<int64_t>(H5Dget_storage_size(dataset))};
+  }
+  return ranges;
+}
+
+h5::Handle open_array(hid_t file, const std::string& path, const std::string& name, int64_t size) {
+  LAWA_CHECK(H5Lexists(file, name.c_str(), H5P_DEFAULT) > 0, path, ": has no array ", name);
+  Handle dataset(LAWA_H5(path, H5Dopen2(file, name.c_str(), H5P_DEFAULT)), H5Dclose);
+  const Handle space(LAWA_H5(path, H5Dget_space(dataset)), H5Sclose);
+  const hssize_t found = LAWA_H5(path, H5Sget_simple_extent_npoints(space));
+  LAWA_CHECK(found == size, path, ": ", name, " has ", found, " elements where ", size, " were expected");
+  return dataset;
+}
+
+}  // namespace detail
+}  // namespace lawa

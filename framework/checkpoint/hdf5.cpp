@@ -1,0 +1,110 @@
+#include "checkpoint/hdf5.hpp"
+
+namespace lawa::h5 {
+
+std::string last_error() {
+  std::string text;
+  H5Ewalk2(
+      H5E_DEFAULT, H5E_WALK_UPWARD,
+      [](unsigned, const H5E_error2_t* error, void* out) -> herr_t {
+        auto& all = *static_cast<std::string*>(out);
+        const std::string description = error->desc != nullptr ? error->desc : "";
+        if (all.empty() && !description.empty()) all = description;
+        return 0;
+      },
+      &text);
+  H5Eclear2(H5E_DEFAULT);
+  return text.empty() ? "HDF5 failed" : text;
+}
+
+void be_quiet() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+
+Handle properties(hid_t property_class) { return {LAWA_H5("HDF5", H5Pcreate(property_class)), H5Pclose}; }
+Handle space(hsize_t size) { return {LAWA_H5("HDF5", H5Screate_simple(1, &size, nullptr)), H5Sclose}; }
+
+Handle selection(hsize_t size, hsize_t begin, hsize_t end) {
+  Handle whole = space(size);
+  const hsize_t count = end - begin;
+  LAWA_H5("HDF5", H5Sselect_hyperslab(whole, H5S_SELECT_SET, &begin, nullptr, &count, nullptr));
+  return whole;
+}
+
+Handle open_for_reading(const std::string& path) {
+  be_quiet();
+  const Handle access = properties(H5P_FILE_ACCESS);
+#if H5_VERSION_GE(1, 10, 7)
+  LAWA_H5(path, H5Pset_file_locking(access, 0, 1));  // cluster file systems often have none
+#endif
+  return {LAWA_H5(path, H5Fopen(path.c_str(), H5F_ACC_RDONLY, access)), H5Fclose};
+}
+
+namespace {
+
+Handle text_type(const std::string& path, size_t length) {
+  Handle type(LAWA_H5(path, H5Tcopy(H5T_C_S1)), H5Tclose);
+  LAWA_H5(path, H5Tset_size(type, std::max<size_t>(1, length)));
+  LAWA_H5(path, H5Tset_strpad(type, H5T_STR_NULLPAD));
+  LAWA_H5(path, H5Tset_cset(type, H5T_CSET_UTF8));
+  return type;
+}
+
+Handle scalar(const std::string& path) { return {LAWA_H5(path, H5Screate(H5S_SCALAR)), H5Sclose}; }
+
+/// The length of a stored fixed-length string.
+size_t text_length(const std::string& path, const char* name, hid_t type) {
+  LAWA_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0, path, ": ", name, " is not a text of fixed length");
+  return H5Tget_size(type);
+}
+
+std::string without_padding(std::string text) {
+  text.resize(std::min(text.size(), text.find_last_not_of('\0') + 1));
+  return text;
+}
+
+}  // namespace
+
+void write_text(hid_t file, const std::string& path, const char* name, const std::string& text) {
+  const Handle type = text_type(path, text.size()), one = scalar(path), creation = properties(H5P_DATASET_CREATE);
+  LAWA_H5(path, H5Pset_obj_track_times(creation, false));
+  const Handle dataset(LAWA_H5(path, H5Dcreate2(file, name, type, one, H5P_DEFAULT, creation, H5P_DEFAULT)), H5Dclose);
+  LAWA_H5(path, H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.c_str()));
+}
+
+std::string read_text(hid_t file, const std::string& path, const char* name) {
+  const Handle dataset(LAWA_H5(path, H5Dopen2(file, name, H5P_DEFAULT)), H5Dclose);
+  const Handle stored(LAWA_H5(path, H5Dget_type(dataset)), H5Tclose), shape(LAWA_H5(path, H5Dget_space(dataset)), H5Sclose);
+  LAWA_CHECK(H5Sget_simple_extent_type(shape) == H5S_SCALAR, path, ": ", name, " is not a single text");
+  std::string text(text_length(path, name, stored), '\0');
+  LAWA_CHECK(text.size() < (size_t{1} << 30), path, ": ", name, " claims ", text.size(), " bytes");
+  LAWA_H5(path, H5Dread(dataset, stored, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()));
+  return without_padding(text);
+}
+
+void write_attribute(hid_t file, const std::string& path, const char* name, int64_t value) {
+  const Handle one = scalar(path);
+  const Handle attribute(LAWA_H5(path, H5Acreate2(file, name, H5T_STD_I64LE, one, H5P_DEFAULT, H5P_DEFAULT)), H5Aclose);
+  LAWA_H5(path, H5Awrite(attribute, H5T_NATIVE_INT64, &value));
+}
+
+void write_attribute(hid_t file, const std::string& path, const char* name, const std::string& value) {
+  const Handle type = text_type(path, value.size()), one = scalar(path);
+  const Handle attribute(LAWA_H5(path, H5Acreate2(file, name, type, one, H5P_DEFAULT, H5P_DEFAULT)), H5Aclose);
+  LAWA_H5(path, H5Awrite(attribute, type, value.c_str()));
+}
+
+int64_t read_integer_attribute(hid_t file, const std::string& path, const char* name) {
+  const Handle attribute(LAWA_H5(path, H5Aopen(file, name, H5P_DEFAULT)), H5Aclose);
+  int64_t value = 0;
+  LAWA_H5(path, H5Aread(attribute, H5T_NATIVE_INT64, &value));
+  return value;
+}
+
+std::string read_text_attribute(hid_t file, const std::string& path, const char* name) {
+  const Handle attribute(LAWA_H5(path, H5Aopen(file, name, H5P_DEFAULT)), H5Aclose);
+  const Handle stored(LAWA_H5(path, H5Aget_type(attribute)), H5Tclose);
+  std::string text(text_length(path, name, stored), '\0');
+  LAWA_H5(path, H5Aread(attribute, stored, text.data()));
+  return without_padding(text);
+}
+
+}  // namespace lawa::h5

@@ -1,0 +1,102 @@
+#include "checkpoint/run_directory.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "core/files.hpp"
+
+namespace lawa {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Takes run.lock for the life of this process. Returns its descriptor.
+int lock_file(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  LAWA_CHECK(descriptor >= 0, path.string(), ": can't be opened: ", std::strerror(errno));
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(descriptor, F_SETLK, &whole) == 0) return descriptor;
+  const int error = errno;
+  struct flock holder = whole;
+  const bool known = ::fcntl(descriptor, F_GETLK, &holder) == 0 && holder.l_type != F_UNLCK;
+  ::close(descriptor);
+  LAWA_CHECK(error != EACCES && error != EAGAIN, path.string(), ": another process is running in this folder",
+             known && holder.l_pid > 0 ? " (pid " + std::to_string(holder.l_pid) + ")" : "", "; wait for it or end it");
+  return -1;  // a file system without locks: go on without
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(const Communicator& comm, const fs::path& path, const std::string& trajectory_hash)
+    : path_(path), checkpoints_(path / "checkpoints"), root_(comm.root()) {
+  comm.on_root([&] { open_on_root(trajectory_hash); });
+}
+
+RunDirectory::~RunDirectory() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+void RunDirectory::open_on_root(const std::string& trajectory_hash) {
+  std::error_code error;
+  fs::create_directories(checkpoints_, error);
+  LAWA_CHECK(!error, "run.directory: ", path_.string(), " can't be made: ", error.message());
+  lock_ = lock_file(path_ / "run.lock");
+  const fs::path provenance = path_ / "provenance.json";
+  if (fs::exists(provenance)) {
+    const Json found = Json::parse(read_file(provenance), nullptr, false);
+    const std::string other = found.is_object() ? found.value("trajectory_hash", "") : "";
+    LAWA_CHECK(other == trajectory_hash, "run.directory: ", path_.string(), " holds another run (trajectory ", other.substr(0, 8),
+               ", this config's is ", trajectory_hash.substr(0, 8), "); its config.toml says which keys differ. Choose another folder");
+  } else {
+    LAWA_CHECK(recorded_steps(checkpoints_).empty(), "run.directory: ", path_.string(), " holds checkpoints, but no provenance.json");
+  }
+  for (const auto& entry : fs::directory_iterator(checkpoints_))
+    if (entry.path().extension() == ".part") fs::remove(entry.path());  // a killed run's, and the lock is ours
+}
+
+void RunDirectory::describe(const std::string& config, const Json& provenance) const {
+  if (!root_) return;
+  write_file(path_ / "config.toml", config);
+  write_file(path_ / "provenance.json", provenance.dump(2) + "\n");
+}
+
+void RunDirectory::append(const Json& line) const {
+  if (!root_) return;
+  std::ofstream file(path_ / "metrics.jsonl", std::ios::app);
+  file << line.dump() << '\n' << std::flush;
+  LAWA_CHECK(file, (path_ / "metrics.jsonl").string(), ": can't be written");
+}
+
+void RunDirectory::cut_metrics(int64_t step) const {
+  const fs::path path = path_ / "metrics.jsonl";
+  if (!root_ || !fs::exists(path)) return;
+  std::istringstream lines(read_file(path));
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    const Json entry = Json::parse(line, nullptr, false);  // a line that was cut by a kill isn't JSON
+    if (entry.is_object() && entry.value("step", int64_t{0}) <= step) kept += line + "\n";
+  }
+  write_file(path, kept);
+}
+
+void RunDirectory::retire_states(int64_t count) const {
+  if (!root_) return;
+  const auto steps = recorded_steps(checkpoints_);
+  int64_t kept = 0;
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    CommitRecord record = read_record(record_path(checkpoints_, *step));
+    if (!record.state || ++kept <= count) continue;
+    const fs::path file = checkpoints_ / record.state->name;
+    record.state.reset();
+    write_record(checkpoints_, record);
+    fs::remove(file);
+  }
+}
+
+}  // namespace lawa

@@ -1,0 +1,40 @@
+// A run's folder: config.toml, provenance.json, metrics.jsonl, checkpoints/, run.lock.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "checkpoint/commit_record.hpp"
+#include "comm/communicator.hpp"
+#include "core/json.hpp"
+
+namespace lawa {
+
+class RunDirectory {
+ public:
+  /// Makes the folder, or goes on in one that was made for the same trajectory. Collective. Errors: another process is running
+  /// in it; it holds another trajectory; it can't be written.
+  RunDirectory(const Communicator& comm, const std::filesystem::path& path, const std::string& trajectory_hash);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::filesystem::path& checkpoints() const { return checkpoints_; }
+  /// Writes config.toml and provenance.json. Rank 0 writes, others return.
+  void describe(const std::string& config, const Json& provenance) const;
+  /// Appends a line to metrics.jsonl; handed to the system at once. Rank 0 writes, others return.
+  void append(const Json& line) const;
+  /// Drops the lines of metrics.jsonl after `step`, what can't be read among them. Rank 0 works, others return.
+  void cut_metrics(int64_t step) const;
+  /// Keeps the newest `count` state files and removes older ones, each after its record has ceased to name it. On rank 0 only.
+  void retire_states(int64_t count) const;
+
+ private:
+  void open_on_root(const std::string& trajectory_hash);
+
+  std::filesystem::path path_, checkpoints_;
+  bool root_;
+  int lock_ = -1;
+};
+
+}  // namespace lawa

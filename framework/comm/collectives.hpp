@@ -1,0 +1,29 @@
+// The device collectives that a backend file implements: collectives_mpi.cpp or collectives_nccl.cpp.
+#pragma once
+#include <mpi.h>
+
+#include <cstdint>
+#include <memory>
+
+namespace lawa::detail {
+
+/// What a backend keeps between calls (an NCCL communicator; nothing for MPI). One for each Communicator.
+class Collectives {
+ public:
+  /// Collective over `comm`, which outlives the object.
+  explicit Collectives(MPI_Comm comm);
+  ~Collectives();
+  Collectives(const Collectives&) = delete;
+  Collectives& operator=(const Collectives&) = delete;
+
+  /// mine[0..n) = slice `rank` of the sum over ranks of full[0..n*ranks). Device pointers, queued on `stream`.
+  void reduce_scatter_sum(void* stream, const float* full, float* mine, int64_t n) const;
+  /// full[r*n..(r+1)*n) = rank r's mine[0..n).
+  void all_gather(void* stream, const float* mine, float* full, int64_t n) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lawa::detail

@@ -1,0 +1,144 @@
+#include "comm/communicator.hpp"
+
+#include <numeric>
+
+#include "comm/collectives.hpp"
+#include "comm/mpi.hpp"
+#include "tensor/device.hpp"
+
+namespace lawa {
+
+void check_mpi(int status, const char* call, const char* file, int line) {
+  if (status == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(status, text, &length);
+  fail(file, line, call, ": ", std::string(text, static_cast<size_t>(length)));
+}
+
+/// A duplicated communicator; freed unless MPI has ended already.
+struct Duplicate {
+  MPI_Comm comm = MPI_COMM_NULL;
+  explicit Duplicate(MPI_Comm original) { LAWA_MPI(MPI_Comm_dup(original, &comm)); }
+  ~Duplicate() {
+    int finalized = 0;
+    MPI_Finalized(&finalized);
+    if (finalized == 0 && comm != MPI_COMM_NULL) MPI_Comm_free(&comm);
+  }
+  Duplicate(const Duplicate&) = delete;
+  Duplicate& operator=(const Duplicate&) = delete;
+};
+
+struct Communicator::State {
+  Duplicate duplicate;
+  int rank = 0, size = 1;
+  detail::Collectives collectives;
+
+  explicit State(MPI_Comm original) : duplicate(original), collectives(duplicate.comm) {
+    LAWA_MPI(MPI_Comm_rank(duplicate.comm, &rank));
+    LAWA_MPI(MPI_Comm_size(duplicate.comm, &size));
+  }
+};
+
+Communicator::Communicator(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Communicator::Communicator(Communicator&&) noexcept = default;
+Communicator& Communicator::operator=(Communicator&&) noexcept = default;
+Communicator::~Communicator() = default;
+Communicator Communicator::world() { return Communicator(std::make_unique<State>(MPI_COMM_WORLD)); }
+
+int Communicator::rank() const { return state_->rank; }
+int Communicator::size() const { return state_->size; }
+MPI_Comm mpi_comm(const Communicator& comm) { return comm.state().duplicate.comm; }
+
+void Communicator::barrier() const { LAWA_MPI(MPI_Barrier(mpi_comm(*this))); }
+
+namespace {
+
+template <class T>
+std::vector<T> gather_values(const Communicator& comm, T value, MPI_Datatype type) {
+  std::vector<T> values(static_cast<size_t>(comm.size()));
+  LAWA_MPI(MPI_Allgather(&value, 1, type, values.data(), 1, type, mpi_comm(comm)));
+  return values;
+}
+
+}  // namespace
+
+double Communicator::sum(double value) const {
+  const auto values = gather_values(*this, value, MPI_DOUBLE);
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+int64_t Communicator::sum(int64_t value) const {
+  const auto values = gather_values(*this, value, MPI_INT64_T);
+  return std::accumulate(values.begin(), values.end(), int64_t{0});
+}
+double Communicator::max(double value) const {
+  double largest = 0;
+  LAWA_MPI(MPI_Allreduce(&value, &largest, 1, MPI_DOUBLE, MPI_MAX, mpi_comm(*this)));
+  return largest;
+}
+int64_t Communicator::max(int64_t value) const {
+  int64_t largest = 0;
+  LAWA_MPI(MPI_Allreduce(&value, &largest, 1, MPI_INT64_T, MPI_MAX, mpi_comm(*this)));
+  return largest;
+}
+int64_t Communicator::broadcast(int64_t value) const {
+  LAWA_MPI(MPI_Bcast(&value, 1, MPI_INT64_T, 0, mpi_comm(*this)));
+  return value;
+}
+
+std::string Communicator::broadcast(std::string text) const {
+  text.resize(static_cast<size_t>(broadcast(static_cast<int64_t>(text.size()))));
+  LAWA_CHECK(text.size() <= INT32_MAX, "a text of ", text.size(), " bytes is too long to broadcast");
+  LAWA_MPI(MPI_Bcast(text.data(), static_cast<int>(text.size()), MPI_CHAR, 0, mpi_comm(*this)));
+  return text;
+}
+
+std::vector<std::string> Communicator::gather(const std::string& text) const {
+  LAWA_CHECK(sum(static_cast<int64_t>(text.size())) <= INT32_MAX, "texts of more than 2^31 bytes can't be gathered");
+  const auto sizes = gather_values(*this, static_cast<int>(text.size()), MPI_INT);
+  std::vector<int> begins(sizes.size());
+  std::exclusive_scan(sizes.begin(), sizes.end(), begins.begin(), 0);
+  std::string all(static_cast<size_t>(begins.back() + sizes.back()), '\0');
+  LAWA_MPI(MPI_Allgatherv(text.data(), static_cast<int>(text.size()), MPI_CHAR, all.data(), sizes.data(), begins.data(), MPI_CHAR,
+                          mpi_comm(*this)));
+  std::vector<std::string> texts;
+  for (size_t r = 0; r < sizes.size(); ++r)
+    texts.push_back(all.substr(static_cast<size_t>(begins[r]), static_cast<size_t>(sizes[r])));
+  return texts;
+}
+
+void Communicator::together(const std::function<void()>& work) const {
+  std::string message, place;
+  bool failed = false;
+  try {
+    work();
+  } catch (const Error& error) {
+    message = error.what(), place = error.place, failed = true;
+  } catch (const std::exception& error) {
+    message = error.what(), place = "the standard library", failed = true;
+  }
+  const int64_t lowest = -max(static_cast<int64_t>(failed ? -rank() : -size()));
+  if (lowest == size()) return;
+  const auto from_lowest = [&](const std::string& text) { return gather(rank() == lowest ? text : "")[static_cast<size_t>(lowest)]; };
+  message = from_lowest(message);
+  place = from_lowest(place);
+  throw Error(message, place);
+}
+
+void Communicator::on_root(const std::function<void()>& work) const {
+  together([&] {
+    if (root()) work();
+  });
+}
+
+void Communicator::reduce_scatter_sum(const Exec& exec, const Vector<float>& full, const Vector<float>& mine) const {
+  LAWA_CHECK(rows(full) == rows(mine) * size(), "reduce-scatter of ", rows(full), " elements into ", rows(mine), " on ", size(), " ranks");
+  state_->collectives.reduce_scatter_sum(stream_of(exec), full.data(), mine.data(), rows(mine));
+}
+
+void Communicator::all_gather(const Exec& exec, const Vector<float>& mine, const Vector<float>& full) const {
+  LAWA_CHECK(rows(full) == rows(mine) * size(), "all-gather of ", rows(mine), " elements into ", rows(full), " on ", size(), " ranks");
+  state_->collectives.all_gather(stream_of(exec), mine.data(), full.data(), rows(mine));
+}
+
+}  // namespace lawa

@@ -1,0 +1,62 @@
+// The ranks of a run, and all that passes between them: scalars and text over MPI, device buffers over NCCL where the build has
+// it and over MPI where not.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error.hpp"
+#include "tensor/tensor.hpp"
+
+namespace lawa {
+
+/// Owns a duplicate of an MPI communicator, so its messages never meet another library's. Move-only. Every function marked
+/// Collective must be called by all ranks in the same order.
+class Communicator {
+ public:
+  /// Duplicates MPI_COMM_WORLD (MPI must be running). Collective.
+  static Communicator world();
+  Communicator(Communicator&&) noexcept;
+  Communicator& operator=(Communicator&&) noexcept;
+  ~Communicator();
+
+  int rank() const;
+  int size() const;
+  bool root() const { return rank() == 0; }
+
+  // ---- host scalars and text. Collective. ------------------------------------------------------------------------------------
+  void barrier() const;
+  /// Added in the order of the ranks: repeats bit for bit.
+  double sum(double value) const;
+  int64_t sum(int64_t value) const;
+  double max(double value) const;
+  int64_t max(int64_t value) const;
+  /// Rank 0's text, on every rank.
+  std::string broadcast(std::string text) const;
+  int64_t broadcast(int64_t value) const;
+  /// Every rank's text in the order of the ranks, on every rank.
+  std::vector<std::string> gather(const std::string& text) const;
+
+  /// Runs work that may fail on some ranks only (files, say), then throws the same lawa::Error on all ranks if it failed on any:
+  /// the lowest failing rank's. Collective; `work` itself must not call collectives.
+  void together(const std::function<void()>& work) const;
+  /// The same, with the work on rank 0 only.
+  void on_root(const std::function<void()>& work) const;
+
+  // ---- device buffers, queued on exec's stream where there is one. Collective. ---------------------------------------------
+  /// mine = my slice of the sum of `full` over all ranks. full (n * ranks), mine (n); they may not overlap.
+  void reduce_scatter_sum(const Exec& exec, const Vector<float>& full, const Vector<float>& mine) const;
+  /// full = the ranks' `mine`, one after the other. mine (n), full (n * ranks); they may not overlap.
+  void all_gather(const Exec& exec, const Vector<float>& mine, const Vector<float>& full) const;
+
+  struct State;
+  /// For the modules that speak MPI themselves (comm/mpi.hpp).
+  const State& state() const { return *state_; }
+
+ private:
+  explicit Communicator(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lawa

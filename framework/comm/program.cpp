@@ -1,0 +1,70 @@
+#include "comm/program.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "comm/mpi.hpp"
+
+namespace lawa {
+namespace {
+
+constexpr auto patience = std::chrono::seconds(3);  // how long a failing rank waits for the others to fail as well
+
+/// True when every rank of `comm` calls this within the patience of the first.
+bool everyone_comes(MPI_Comm comm) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  if (MPI_Ibarrier(comm, &request) != MPI_SUCCESS) return false;
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (int done = 0; std::chrono::steady_clock::now() < deadline;) {
+    if (MPI_Test(&request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) return false;
+    if (done != 0) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+
+void print_error(int rank, int size, const char* what, const std::string& place) {
+  const std::string from = size > 1 ? " [rank " + std::to_string(rank) + "]" : "";
+  std::fprintf(stderr, "lawa: error%s: %s (%s)\n", from.c_str(), what, place.c_str());
+  std::fflush(stderr);
+}
+
+/// Prints the error once if all ranks failed, else from here; in the second case it doesn't return.
+void end_all_ranks(MPI_Comm comm, const char* what, const std::string& place) {
+  int rank = 0, size = 1;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &size);
+  const bool together = everyone_comes(comm);
+  if (rank == 0 || !together) print_error(rank, size, what, place);
+  if (!together) MPI_Abort(MPI_COMM_WORLD, 1);
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv, const std::function<void(Communicator&, const std::vector<std::string>&)>& body) {
+  int provided = 0, status = 0;
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  MPI_Comm errors_comm = MPI_COMM_NULL;  // of its own: a failing rank may have left messages on the others
+  MPI_Comm_dup(MPI_COMM_WORLD, &errors_comm);
+  try {
+    const Kokkos::ScopeGuard kokkos(argc, argv);
+    Communicator comm = Communicator::world();
+    body(comm, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  } catch (const Error& error) {
+    end_all_ranks(errors_comm, error.what(), error.place);
+    status = 1;
+  } catch (const std::bad_alloc&) {
+    end_all_ranks(errors_comm, "out of memory", "the standard library");
+    status = 1;
+  } catch (const std::exception& error) {
+    end_all_ranks(errors_comm, error.what(), "a library");
+    status = 1;
+  }
+  MPI_Comm_free(&errors_comm);
+  MPI_Finalize();
+  return status;
+}
+
+}  // namespace lawa

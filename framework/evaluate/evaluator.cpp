@@ -1,0 +1,46 @@
+#include "evaluate/evaluator.hpp"
+
+#include <algorithm>
+
+namespace lawa {
+
+BatchBuffer::BatchBuffer(int64_t sequences, int64_t length)
+    : inputs_("lawa::inputs", static_cast<size_t>(sequences), static_cast<size_t>(length)),
+      targets_("lawa::targets", static_cast<size_t>(sequences), static_cast<size_t>(length)) {}
+
+TokenBatch BatchBuffer::load(const std::vector<std::span<const uint16_t>>& windows) {
+  const Range some{0, static_cast<int64_t>(windows.size())};
+  const TokenBatch batch{slice(inputs_, some), slice(targets_, some)};
+  const auto inputs = Kokkos::create_mirror_view(batch.inputs), targets = Kokkos::create_mirror_view(batch.targets);
+  for (size_t b = 0; b < windows.size(); ++b)
+    for (size_t t = 0; t < inputs.extent(1); ++t) {
+      inputs(b, t) = windows[b][t];
+      targets(b, t) = windows[b][t + 1];
+    }
+  Kokkos::deep_copy(batch.inputs, inputs);
+  Kokkos::deep_copy(batch.targets, targets);
+  return batch;
+}
+
+Evaluator::Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_sequences, int64_t length, const Communicator& comm)
+    : tokens_(&tokens), comm_(&comm), batch_sequences_(batch_sequences), length_(length) {
+  const int64_t available = tokens.consecutive_windows(length);
+  LAWA_CHECK(sequences <= available, "data.validation_sequences: ", sequences, " are asked for, and the validation tokens hold ", available);
+  sequences_ = sequences > 0 ? sequences : available;
+}
+
+EvaluationResult Evaluator::evaluate(const Exec& exec, Gpt2& model) const {
+  const Range mine = split(sequences_, comm_->rank(), comm_->size());
+  BatchBuffer buffer(batch_sequences_, length_);
+  double loss = 0;
+  for (int64_t begin = mine.begin; begin < mine.end; begin += batch_sequences_) {
+    std::vector<std::span<const uint16_t>> windows;
+    for (int64_t i = begin; i < std::min(begin + batch_sequences_, mine.end); ++i)
+      windows.push_back(tokens_->consecutive_window(i, length_));
+    loss += model.loss(exec, buffer.load(windows));
+  }
+  const int64_t total = sequences_ * length_;
+  return {comm_->sum(loss) / static_cast<double>(total), total};
+}
+
+}  // namespace lawa

@@ -1,0 +1,40 @@
+// The loss of a model on a fixed validation set, shared out over the ranks.
+#pragma once
+#include "comm/communicator.hpp"
+#include "data/token_file.hpp"
+#include "model/gpt2.hpp"
+
+namespace lawa {
+
+struct EvaluationResult {
+  double loss = 0;     ///< nats/token
+  int64_t tokens = 0;  ///< predicted tokens
+};
+
+/// Windows of T+1 consecutive tokens that overlap by one: the same set for every step, seed and number of ranks.
+class Evaluator {
+ public:
+  /// The first `sequences` windows of the tokens (0: all), in batches of `batch_sequences`. Errors: there are fewer than asked for.
+  Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_sequences, int64_t length, const Communicator& comm);
+
+  /// Collective.
+  EvaluationResult evaluate(const Exec& exec, Gpt2& model) const;
+
+ private:
+  const TokenSet* tokens_;
+  const Communicator* comm_;
+  int64_t sequences_, batch_sequences_, length_;
+};
+
+/// Windows of T+1 tokens as a batch on the device: inputs are the first T of each, targets the last T.
+class BatchBuffer {
+ public:
+  BatchBuffer(int64_t sequences, int64_t length);
+  /// The batch of these windows; valid until the next call.
+  TokenBatch load(const std::vector<std::span<const uint16_t>>& windows);
+
+ private:
+  Matrix<int32_t> inputs_, targets_;
+};
+
+}  // namespace lawa

@@ -1,0 +1,28 @@
+// What stands behind `lawa <command>`: configs, key=value words and places.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "core/config.hpp"
+
+namespace lawa {
+
+struct Arguments {
+  ConfigSource source;              ///< the .toml files in their order, then the key=value words
+  std::vector<std::string> places;  ///< everything else: .h5 files and folders
+  bool help = false;
+};
+
+/// Sorts the words by their ending; rank 0 reads the files. Collective. Errors: an unreadable file, TOML that isn't.
+Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words);
+
+/// Prints the keys of a command with defaults and help to stdout, once.
+void print_keys(const Communicator& comm, const std::string& usage, const std::string& keys);
+
+void train_command(const Communicator& comm, const Arguments& arguments);
+void average_command(const Communicator& comm, const Arguments& arguments);
+void evaluate_command(const Communicator& comm, const Arguments& arguments);
+void inspect_command(const Communicator& comm, const Arguments& arguments);
+
+}  // namespace lawa

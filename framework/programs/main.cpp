@@ -1,0 +1,44 @@
+// lawa <command> [FILE.toml …] [key=value …]
+#include <cstdio>
+
+#include "comm/program.hpp"
+#include "core/version.hpp"
+#include "programs/arguments.hpp"
+
+namespace {
+
+struct Command {
+  const char* name;
+  const char* help;
+  void (*run)(const lawa::Communicator&, const lawa::Arguments&);
+};
+
+constexpr Command commands[] = {
+    {"train", "train a model, or go on with a run", lawa::train_command},
+    {"average", "average checkpoints of a run (LAWA)", lawa::average_command},
+    {"evaluate", "validation loss of weights files, one JSON line each", lawa::evaluate_command},
+    {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command},
+};
+
+void print_usage() {
+  std::printf("lawa %s: early weight averaging for language-model pre-training\n\n", lawa::version().number.c_str());
+  std::printf("  lawa <command> [FILE.toml …] [key=value …]      under mpirun or srun for more than one rank\n\n");
+  for (const Command& command : commands) std::printf("  %-10s%s\n", command.name, command.help);
+  std::printf("\n  lawa <command> --help lists every key with its unit and default\n");
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return lawa::run_program(argc, argv, [](lawa::Communicator& comm, const std::vector<std::string>& words) {
+    const std::string name = words.empty() ? "--help" : words[0];
+    if (name == "--help" || name == "-h" || name == "help") {
+      if (comm.root()) print_usage();
+      return;
+    }
+    for (const Command& command : commands)
+      if (name == command.name) return command.run(comm, lawa::read_arguments(comm, {words.begin() + 1, words.end()}));
+    lawa::fail(__FILE__, __LINE__, "unknown command ", name, "; lawa --help lists the commands");
+  });
+}

@@ -1,0 +1,16 @@
+#include "programs/arguments.hpp"
+#include "train/training_run.hpp"
+
+namespace lawa {
+
+void train_command(const Communicator& comm, const Arguments& arguments) {
+  if (arguments.help)
+    return print_keys(comm, "lawa train FILE.toml … [key=value …]\nTrains in run.directory, or goes on with the run that is there.",
+                      dump_config(TrainConfig(), true));
+  LAWA_CHECK(arguments.places.empty(), "lawa train takes .toml files and key=value words, not ", arguments.places[0]);
+  const auto config = load_config<TrainConfig>(arguments.source);
+  Log log(comm.root());
+  run_training(comm, config, log);
+}
+
+}  // namespace lawa

@@ -1,0 +1,83 @@
+// Everything that a run is made from.
+#pragma once
+#include "data/batch_plan.hpp"
+#include "model/gpt2_config.hpp"
+#include "optim/adamw.hpp"
+#include "optim/schedule.hpp"
+
+namespace lawa {
+
+struct StartConfig {
+  std::string checkpoint, weights;
+};
+template <class Visitor>
+void visit(StartConfig& c, Visitor&& v) {
+  v("checkpoint", c.checkpoint, "a run's step_….weights.h5 with its state beside it: go on from there, as a branch");
+  v("weights", c.weights, "a weights file (an average, say) to begin a new run from");
+}
+
+struct EvaluateConfig {
+  int64_t steps = 1000;
+};
+template <class Visitor>
+void visit(EvaluateConfig& c, Visitor&& v) {
+  v("steps", c.steps, "evaluate every so many steps, and at the end; 0 = never", at_least(0));
+}
+
+struct CheckpointConfig {
+  int64_t steps = 1000, state_steps = 1000, keep_states = 2;
+  bool fsync = true;
+};
+template <class Visitor>
+void visit(CheckpointConfig& c, Visitor&& v) {
+  v("steps", c.steps, "keep the weights every so many steps, and at the end; 0 = only at the end", at_least(0));
+  v("state_steps", c.state_steps, "save what resuming needs every so many steps, and at the end; 0 = only at the end", at_least(0));
+  v("keep_states", c.keep_states, "of the saved states, keep the newest so many", at_least(1));
+  v("fsync", c.fsync, "make each file durable before it gets its name");
+}
+
+struct RunConfig {
+  std::string directory;
+};
+template <class Visitor>
+void visit(RunConfig& c, Visitor&& v) {
+  v("directory", c.directory, "folder of config.toml, provenance.json, metrics.jsonl and checkpoints/");
+}
+
+struct TrainConfig {
+  uint64_t seed = 1;
+  std::string precision = "fp32";
+  Gpt2Config model;
+  DataConfig data;
+  BatchConfig batch;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  StartConfig start;
+  EvaluateConfig evaluate;
+  CheckpointConfig checkpoint;
+  RunConfig run;
+};
+template <class Visitor>
+void visit(TrainConfig& c, Visitor&& v) {
+  v("seed", c.seed, "of the initial weights and the order of the data");
+  v("precision", c.precision, "of weights and arithmetic", one_of({"fp32"}));
+  v("model", c.model, "");
+  v("data", c.data, "");
+  v("batch", c.batch, "");
+  v("optimizer", c.optimizer, "");
+  v("schedule", c.schedule, "");
+  v("start", c.start, "");
+  v("evaluate", c.evaluate, "");
+  v("checkpoint", c.checkpoint, "");
+  v("run", c.run, "");
+}
+/// Errors: keys that don't fit together.
+void check(const TrainConfig& config, const ConfigSource& source);
+
+/// XXH3-128 of all keys.
+std::string config_hash(const TrainConfig& config);
+/// XXH3-128 of the keys and files that determine the weights: model, optimizer, schedule, global batch, seed, precision, and the
+/// digests of the training tokens and of the file that the run starts from ("" for none).
+std::string trajectory_hash(const TrainConfig& config, const std::string& tokens_digest, const std::string& start_digest);
+
+}  // namespace lawa

@@ -1,0 +1,113 @@
+#include "train/trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "params/initial_weights.hpp"
+
+namespace lawa {
+
+int64_t micro_sequences(const TrainConfig& config, int ranks) {
+  const int64_t share = (config.batch.global_sequences + ranks - 1) / ranks;
+  if (config.batch.micro_sequences > 0) return std::min(config.batch.micro_sequences, share);
+  int64_t sequences = 1;
+  while (sequences < share &&
+         Gpt2::activation_bytes(config.model, sequences + 1, Purpose::training) <= config.batch.memory_budget)
+    ++sequences;
+  return sequences;
+}
+
+Trainer::Trainer(const TrainConfig& config, const Communicator& comm, const ParameterTable& table, const TokenSet& tokens,
+                 int64_t micro_sequences)
+    : config_(&config),
+      comm_(&comm),
+      table_(&table),
+      tokens_(&tokens),
+      layout_(table.size(), comm.rank(), comm.size(), table.group_ends()),
+      model_(config.model, micro_sequences, layout_.padded_size(), Purpose::training),
+      optimizer_(config.optimizer, table, layout_),
+      plan_(config.seed, config.batch.global_sequences, micro_sequences, tokens.windows(config.model.context), comm.rank(), comm.size()),
+      batch_(micro_sequences, config.model.context),
+      gradient_(zeros<float>("lawa::gradient", layout_.local_size())) {}
+
+void Trainer::start() {
+  const HostVector<float> local = on_host(optimizer_.master());
+  for (const auto& [range, begin] : layout_.mine())
+    initial_weights(*table_, config_->seed, range, {local.data() + begin, static_cast<size_t>(range.size())});
+  copy(optimizer_.master(), local);
+  gather_weights();
+}
+
+void Trainer::load(const std::filesystem::path& weights, bool state) {
+  const FlatHeader header = read_shards(*comm_, weights, "weights", *table_, layout_, {{"weights", optimizer_.master()}});
+  if (state) {
+    const FlatHeader other = read_shards(*comm_, state_path(weights.parent_path(), header.step), "state", *table_, layout_,
+                                         {{"m", optimizer_.m()}, {"v", optimizer_.v()}});
+    LAWA_CHECK(other.step == header.step && other.trajectory_hash == header.trajectory_hash, weights.string(),
+               ": the state file beside it is of step ", other.step, " of another run");
+    step_ = header.step;
+  }
+  gather_weights();
+}
+
+StepResult Trainer::train_step() {
+  const int64_t next = step_ + 1;
+  const double loss = comm_->sum(accumulate_gradients());
+  const double norm = std::sqrt(comm_->sum(squared_norm(exec_, gradient_)));
+  LAWA_CHECK(std::isfinite(loss) && std::isfinite(norm), "step ", next, ": the run has diverged (loss ", loss, ", gradient norm ", norm,
+             "); a lower schedule.peak_lr or optimizer.clip_norm may help");
+  const double lr = learning_rate(config_->schedule, next);
+  optimizer_.update(exec_, gradient_, lr, clip_factor(norm, config_->optimizer.clip_norm), next);
+  gather_weights();
+  step_ = next;
+  return {step_, loss, lr, norm};
+}
+
+/// Leaves the sum over ranks in gradient_; returns this rank's part of the mean loss [nats/token].
+double Trainer::accumulate_gradients() {
+  const double scale = 1.0 / static_cast<double>(config_->batch.global_sequences * config_->model.context);
+  const auto micro_batches = plan_.micro_batches(step_ + 1);
+  fill(exec_, model_.gradients(), 0.0f);
+  unreduced_buckets_ = layout_.buckets();
+  double loss = 0;
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    std::vector<std::span<const uint16_t>> windows;
+    for (const int64_t window : micro_batches[i]) windows.push_back(tokens_->window(window, config_->model.context));
+    Gpt2::Finished reduce;
+    if (i + 1 == micro_batches.size()) reduce = [this](Range finished) { reduce_from(finished.begin); };
+    loss += model_.forward_backward(exec_, batch_.load(windows), scale, reduce);
+  }
+  reduce_from(0);  // a rank without sequences takes part here
+  return loss * scale;
+}
+
+/// Reduces the buckets that begin at or after `begin` and aren't reduced yet, the last first: the same order on every rank.
+void Trainer::reduce_from(int64_t begin) {
+  for (; unreduced_buckets_ > 0 && layout_.bucket(unreduced_buckets_ - 1).begin >= begin; --unreduced_buckets_) {
+    const int64_t i = unreduced_buckets_ - 1;
+    comm_->reduce_scatter_sum(exec_, slice(model_.gradients(), layout_.bucket(i)), slice(gradient_, layout_.local_bucket(i)));
+  }
+}
+
+void Trainer::gather_weights() {
+  for (int64_t i = 0; i < layout_.buckets(); ++i)
+    comm_->all_gather(exec_, slice(optimizer_.master(), layout_.local_bucket(i)), slice(model_.weights(), layout_.bucket(i)));
+}
+
+void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const WriteOptions& options) const {
+  FlatHeader header = run;
+  header.step = step_;
+  header.tokens = tokens();
+  header.table = *table_;
+  exec_.fence();
+  CommitRecord record{.step = header.step, .tokens = header.tokens, .trajectory_hash = header.trajectory_hash, .weights = {}, .state = {}};
+  if (state) {
+    header.kind = "state";
+    record.state = write_shards(*comm_, state_path(folder, step_), header, layout_, {{"m", optimizer_.m()}, {"v", optimizer_.v()}}, options);
+  }
+  header.kind = "weights";
+  record.weights = write_shards(*comm_, weights_path(folder, step_), header, layout_, {{"weights", optimizer_.master()}}, options);
+  comm_->on_root([&] { write_record(folder, record); });
+}
+
+}  // namespace lawa

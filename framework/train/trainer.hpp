@@ -1,0 +1,67 @@
+// The training step, and the state that it moves on: weights, moments, step.
+#pragma once
+#include <filesystem>
+
+#include "checkpoint/shard_file.hpp"
+#include "comm/communicator.hpp"
+#include "data/token_file.hpp"
+#include "evaluate/evaluator.hpp"
+#include "model/gpt2.hpp"
+#include "train/train_config.hpp"
+
+namespace lawa {
+
+/// What a step reports. loss: of the batch that made the step, nats/token over all ranks.
+struct StepResult {
+  int64_t step = 0;
+  double loss = 0, lr = 0, grad_norm = 0;
+};
+
+class Trainer {
+ public:
+  /// Nothing is initialised yet: call start() or load(). Objects passed by reference must outlive it.
+  Trainer(const TrainConfig& config, const Communicator& comm, const ParameterTable& table, const TokenSet& tokens,
+          int64_t micro_sequences);
+
+  /// Step 0 with weights from the seed. Collective.
+  void start();
+  /// Weights from a weights file; with `state`, moments and step from the state file beside it as well, else step 0 and zero
+  /// moments. Collective. Errors: read_shards'.
+  void load(const std::filesystem::path& weights, bool state);
+
+  /// Accumulate gradients, reduce-scatter, norm, AdamW on my range, all-gather. Collective. Errors: the loss or the gradients'
+  /// norm isn't finite any more.
+  StepResult train_step();
+  /// Writes the checkpoint of the present step, and its record last. Collective.
+  void save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const WriteOptions& options) const;
+
+  int64_t step() const { return step_; }
+  /// Training tokens that made the present weights.
+  int64_t tokens() const { return step_ * config_->batch.global_sequences * config_->model.context; }
+  Gpt2& model() { return model_; }
+  const Exec& exec() const { return exec_; }
+
+ private:
+  double accumulate_gradients();
+  void reduce_from(int64_t begin);
+  void gather_weights();
+
+  const TrainConfig* config_;
+  const Communicator* comm_;
+  const ParameterTable* table_;
+  const TokenSet* tokens_;
+  Exec exec_;
+  ShardLayout layout_;
+  Gpt2 model_;
+  AdamW optimizer_;
+  BatchPlan plan_;
+  BatchBuffer batch_;
+  Vector<float> gradient_;         ///< of my range, a local buffer
+  int64_t unreduced_buckets_ = 0;  ///< in this step, counted from the front
+  int64_t step_ = 0;
+};
+
+/// Sequences of a micro-batch: what the config says, or as many as fit the memory budget and one rank's share.
+int64_t micro_sequences(const TrainConfig& config, int ranks);
+
+}  // namespace lawa

@@ -1,0 +1,218 @@
+#include "train/training_run.hpp"
+
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "checkpoint/run_directory.hpp"
+#include "core/hash.hpp"
+#include "core/version.hpp"
+#include "ops/gemm_rate.hpp"
+#include "tensor/device.hpp"
+#include "train/trainer.hpp"
+
+namespace lawa {
+namespace fs = std::filesystem;
+
+std::string checked_digest(const Communicator& comm, const TokenSet& tokens, int64_t vocabulary) {
+  std::string mine, all;
+  comm.together([&] { mine = tokens.check_blocks(split(tokens.blocks(), comm.rank(), comm.size()), vocabulary); });
+  for (const std::string& part : comm.gather(mine)) all += part;
+  return hash128(all);
+}
+
+namespace {
+
+/// Every `every` steps, and at the last one.
+bool due(int64_t every, int64_t step, int64_t last) { return step == last || (every > 0 && step % every == 0); }
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+class TrainingRun {
+ public:
+  TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log)
+      : comm_(comm), config_(config), log_(log), table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)) {
+    comm.together([&] { tokens_.emplace(config.data.train, "data.train"); });
+    const std::string digest = checked_digest(comm, *tokens_, config.model.vocabulary);
+    if (config.evaluate.steps > 0) {
+      comm.together([&] { validation_.emplace(config.data.validation, "data.validation"); });
+      checked_digest(comm, *validation_, config.model.vocabulary);
+    }
+    const Json provenance = identify(digest);
+    directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash);
+    if (complete()) return;
+    gemm_rate_ = comm.sum(measured_gemm_rate(Exec()));
+    describe(provenance);
+    const int64_t micro = micro_sequences(config, comm.size());
+    trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
+    if (validation_) evaluator_.emplace(*validation_, config.data.validation_sequences, micro, config.model.context, comm);
+    announce(micro);
+  }
+
+  void train() {
+    if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(config_.schedule.steps) + " steps");
+    begin();
+    const int64_t first = trainer_->step(), last = config_.schedule.steps;
+    while (trainer_->step() < last) {
+      const Stopwatch clock;
+      const StepResult result = trainer_->train_step();
+      trainer_->exec().fence();
+      report(result, clock.seconds(), first);
+      if (evaluator_ && due(config_.evaluate.steps, result.step, last)) evaluate();
+      const bool state = due(config_.checkpoint.state_steps, result.step, last);
+      if (state || due(config_.checkpoint.steps, result.step, last)) save(state);
+    }
+    const double peak = comm_.max(peak_memory_bytes());
+    log_.line("done: " + config_.run.directory + ", at most " + bytes_text(peak) + " of memory a rank");
+  }
+
+ private:
+  /// Fills header_ with the run's hashes; returns what its checkpoints say about their origin.
+  Json identify(const std::string& tokens_digest) {
+    const std::string start = config_.start.weights.empty() ? config_.start.checkpoint : config_.start.weights;
+    std::string start_digest;
+    if (!start.empty()) {
+      comm_.on_root([&] {
+        verify_by_record(start);
+        start_digest = FlatFileReader(start, "weights").digest("weights");
+      });
+      start_digest = comm_.broadcast(start_digest);
+    }
+    const Version program = version();
+    const Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
+                             {"start_digest", start_digest}};
+    header_ = {.kind = "weights", .step = 0, .tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest),
+               .config_hash = config_hash(config_), .git = program.git, .table = table_, .config = dump_config(config_),
+               .provenance = provenance};
+    return provenance;
+  }
+
+  /// True when the run's last checkpoint is there and whole. Collective.
+  bool complete() {
+    int64_t whole = 0;
+    comm_.on_root([&] {
+      const auto steps = recorded_steps(directory_->checkpoints());
+      if (steps.empty() || steps.back() != config_.schedule.steps) return;
+      try {
+        verify_file(directory_->checkpoints(), read_record(record_path(directory_->checkpoints(), steps.back())).weights);
+        whole = 1;
+      } catch (const Error& damaged) {  // begin() reports it and makes it again
+        whole = 0;
+      }
+    });
+    return comm_.broadcast(whole) == 1;
+  }
+
+  void describe(Json provenance) {
+    const Version program = version();
+    provenance.update({{"git", program.git}, {"build", program.build}, {"trajectory_hash", header_.trajectory_hash},
+                       {"config_hash", header_.config_hash}, {"ranks", comm_.size()}, {"device", device_name()},
+                       {"gemm_flops_per_second", gemm_rate_}});
+    comm_.on_root([&] { directory_->describe(header_.config, provenance); });
+  }
+
+  void announce(int64_t micro) {
+    char text[200];
+    std::snprintf(text, sizeof text, "GPT-2, %.2f M parameters, on %d rank%s; %lld sequences of %lld tokens a step, up to %lld at a time",
+                  static_cast<double>(table_.size()) * 1e-6, comm_.size(), comm_.size() == 1 ? "" : "s",
+                  static_cast<long long>(config_.batch.global_sequences), static_cast<long long>(config_.model.context),
+                  static_cast<long long>(micro));
+    log_.line(text);
+    const double bytes = 4.0 * static_cast<double>(table_.size());
+    log_.line(config_.run.directory + ": " + bytes_text(bytes) + " of weights and " + bytes_text(2 * bytes) + " of state a checkpoint");
+  }
+
+  /// The newest whole checkpoint of this run, else what start.* names, else the seed. Collective.
+  void begin() {
+    const fs::path& folder = directory_->checkpoints();
+    std::string candidates;
+    comm_.on_root([&] {
+      Json list = Json::array();
+      for (const int64_t step : recorded_steps(folder)) list.push_back(step);
+      candidates = list.dump();
+    });
+    const auto steps = Json::parse(comm_.broadcast(candidates)).get<std::vector<int64_t>>();
+    int64_t damaged = 0;
+    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+      if (const auto problem = try_resume(*step)) {
+        if (problem->empty()) continue;  // weights only
+        ++damaged;
+        log_.line("skipped the checkpoint of step " + std::to_string(*step) + ": " + *problem);
+        continue;
+      }
+      comm_.on_root([&] { directory_->cut_metrics(*step); });
+      directory_->append({{"kind", "resume"}, {"step", *step}, {"ranks", comm_.size()}, {"git", header_.git}, {"skipped", damaged}});
+      return log_.line("going on from step " + std::to_string(*step));
+    }
+    LAWA_CHECK(damaged == 0, "run.directory: ", config_.run.directory, ": no checkpoint that a run can go on from is whole (", damaged,
+               " damaged); choose another folder, or remove this one to start again");
+    comm_.on_root([&] { directory_->cut_metrics(-1); });
+    if (!config_.start.checkpoint.empty()) return trainer_->load(config_.start.checkpoint, true);
+    if (!config_.start.weights.empty()) return trainer_->load(config_.start.weights, false);
+    trainer_->start();
+  }
+
+  /// Nothing when the run goes on from that step now; "" when the checkpoint has no state; else what is wrong with it. Errors reach
+  /// all ranks alike, so all of them take the next candidate together. Collective.
+  std::optional<std::string> try_resume(int64_t step) {
+    const fs::path& folder = directory_->checkpoints();
+    int64_t has_state = 0;
+    try {
+      comm_.on_root([&] {
+        const CommitRecord record = read_record(record_path(folder, step));
+        if (!record.state) return;
+        verify_file(folder, record.weights);
+        verify_file(folder, *record.state);
+        has_state = 1;
+      });
+      if (comm_.broadcast(has_state) == 0) return "";
+      trainer_->load(weights_path(folder, step), true);
+      return std::nullopt;
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
+
+  void report(const StepResult& result, double seconds, int64_t first) {
+    const double tokens = static_cast<double>(config_.batch.global_sequences * config_.model.context);
+    const double rate = tokens / seconds, mfu = rate * flops_per_token(config_.model) / gemm_rate_;
+    directory_->append({{"kind", "train"}, {"step", result.step}, {"loss", result.loss}, {"lr", result.lr},
+                        {"grad_norm", result.grad_norm}, {"tokens", trainer_->tokens()}, {"seconds", seconds},
+                        {"tokens_per_second", rate}, {"mfu", number(mfu)}});
+    char text[120];
+    std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", result.loss, result.lr, result.grad_norm, rate);
+    log_.progress(result.step, config_.schedule.steps, first, text);
+  }
+
+  void evaluate() {
+    const Stopwatch clock;
+    const EvaluationResult result = evaluator_->evaluate(trainer_->exec(), trainer_->model());
+    directory_->append({{"kind", "evaluate"}, {"step", trainer_->step()}, {"model", "plain"}, {"loss", result.loss},
+                        {"validation_tokens", result.tokens}, {"tokens", trainer_->tokens()}, {"seconds", clock.seconds()}});
+  }
+
+  void save(bool state) {
+    const Stopwatch clock;
+    trainer_->save(directory_->checkpoints(), header_, state, {.fsync = config_.checkpoint.fsync});
+    comm_.on_root([&] { directory_->retire_states(config_.checkpoint.keep_states); });
+    directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
+  }
+
+  const Communicator& comm_;
+  const TrainConfig& config_;
+  Log& log_;
+  ParameterTable table_;
+  std::optional<TokenSet> tokens_, validation_;
+  FlatHeader header_;
+  std::unique_ptr<RunDirectory> directory_;
+  std::unique_ptr<Trainer> trainer_;  ///< none when the run is complete
+  std::optional<Evaluator> evaluator_;
+  double gemm_rate_ = 0;
+};
+
+}  // namespace
+
+void run_training(const Communicator& comm, const TrainConfig& config, Log& log) { TrainingRun(comm, config, log).train(); }
+
+}  // namespace lawa

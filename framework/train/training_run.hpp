@@ -1,0 +1,17 @@
+// A whole run: find where to go on, train, evaluate, keep checkpoints, report.
+#pragma once
+#include "comm/communicator.hpp"
+#include "core/log.hpp"
+#include "data/token_file.hpp"
+#include "train/train_config.hpp"
+
+namespace lawa {
+
+/// Trains in config.run.directory up to config.schedule.steps, going on from its newest whole checkpoint. Collective. A finished
+/// run is left as it is. Errors: bad files and folders; a run that diverges.
+void run_training(const Communicator& comm, const TrainConfig& config, Log& log);
+
+/// The digest of all tokens, after a check that each is below the vocabulary; the reading is shared out over the ranks. Collective.
+std::string checked_digest(const Communicator& comm, const TokenSet& tokens, int64_t vocabulary);
+
+}  // namespace lawa
