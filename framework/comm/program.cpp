@@ -49,7 +49,7 @@ int run_program(int argc, char** argv, const std::function<void(Communicator&, c
   MPI_Comm errors_comm = MPI_COMM_NULL;  // of its own: a failing rank may have left messages on the others
   MPI_Comm_dup(MPI_COMM_WORLD, &errors_comm);
   try {
-    const Kokkos::ScopeGuard kokkos(argc, argv);
+    const Kokkos::ScopeGuard kokkos;  // without argv: --help is ours; KOKKOS_… variables still count
     Communicator comm = Communicator::world();
     body(comm, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
   } catch (const Error& error) {

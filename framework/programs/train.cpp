@@ -10,7 +10,7 @@ void train_command(const Communicator& comm, const Arguments& arguments) {
   LAWA_CHECK(arguments.places.empty(), "lawa train takes .toml files and key=value words, not ", arguments.places[0]);
   const auto config = load_config<TrainConfig>(arguments.source);
   Log log(comm.root());
-  run_training(comm, config, log);
+  run_training(comm, config, log, arguments.source);
 }
 
 }  // namespace lawa

@@ -31,12 +31,12 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nul
 
 class TrainingRun {
  public:
-  TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log)
+  TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source)
       : comm_(comm), config_(config), log_(log), table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)) {
-    comm.together([&] { tokens_.emplace(config.data.train, "data.train"); });
+    comm.together([&] { tokens_.emplace(config.data.train, "data.train" + source.where("data.train")); });
     const std::string digest = checked_digest(comm, *tokens_, config.model.vocabulary);
     if (config.evaluate.steps > 0) {
-      comm.together([&] { validation_.emplace(config.data.validation, "data.validation"); });
+      comm.together([&] { validation_.emplace(config.data.validation, "data.validation" + source.where("data.validation")); });
       checked_digest(comm, *validation_, config.model.vocabulary);
     }
     const Json provenance = identify(digest);
@@ -213,6 +213,8 @@ class TrainingRun {
 
 }  // namespace
 
-void run_training(const Communicator& comm, const TrainConfig& config, Log& log) { TrainingRun(comm, config, log).train(); }
+void run_training(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source) {
+  TrainingRun(comm, config, log, source).train();
+}
 
 }  // namespace lawa
