@@ -1,0 +1,70 @@
+// Weights files that are small enough for a test.
+#pragma once
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "checkpoint/shard_file.hpp"
+#include "core/files.hpp"
+#include "support/fixtures.hpp"
+
+namespace lawa::test {
+
+/// Three tensors of `size` elements together (at least 16).
+inline ParameterTable tiny_table(int64_t size) {
+  ParameterTable table;
+  table.add({.name = "wte.weight", .shape = {3, (size - 1) / 4}, .decay = true});
+  table.add({.name = "scale", .shape = {1}});
+  table.add({.name = "ln_f.weight", .shape = {size - table.size()}});
+  return table;
+}
+
+inline FlatHeader tiny_header(int64_t size, int64_t step, const std::string& kind = "weights") {
+  FlatHeader header;
+  header.kind = kind;
+  header.step = step;
+  header.tokens = 96 * step;
+  header.trajectory_hash = "0123456789abcdef";
+  header.config_hash = "fedcba9876543210";
+  header.git = "unknown";
+  header.table = tiny_table(size);
+  header.config = "seed = 1\nmodel.layers = 2\n";
+  header.provenance = {{"program", "test"}, {"kind", "made up"}};
+  return header;
+}
+
+/// Writes step_….weights.h5 and its commit record; `values` are all of /weights, the same on every rank. Collective.
+inline std::filesystem::path write_checkpoint(const Communicator& comm, const std::filesystem::path& folder,
+                                              const FlatHeader& header, const std::vector<float>& values) {
+  const ShardLayout layout(header.table.size(), comm.rank(), comm.size());
+  const auto path = weights_path(folder, header.step);
+  FlatFileWriter writer(comm, path, header, {"weights"}, {.fsync = false});
+  comm.together([&] {
+    for (const auto& [range, local] : layout.mine())
+      writer.write("weights", range, {values.data() + range.begin, static_cast<size_t>(range.size())});
+  });
+  const FileRecord file = writer.commit();
+  comm.on_root([&] { write_record(folder, {header.step, header.tokens, header.trajectory_hash, file, {}}); });
+  return path;
+}
+
+/// All of an array.
+inline std::vector<float> read_array(const std::filesystem::path& path, const std::string& kind = "weights",
+                                     const std::string& array = "weights") {
+  const FlatFileReader reader(path, kind);
+  std::vector<float> values(static_cast<size_t>(reader.header().table.size()), not_a_number);
+  reader.read(array, {0, reader.header().table.size()}, values);
+  return values;
+}
+
+/// Turns one bit of a file over.
+inline void flip_bit(const std::filesystem::path& path, int64_t byte, int bit = 0) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekg(byte);
+  const int found = file.get();
+  file.seekp(byte);
+  file.put(static_cast<char>(found ^ (1 << bit)));
+}
+
+}  // namespace lawa::test

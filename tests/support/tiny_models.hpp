@@ -1,0 +1,43 @@
+// Models that are small enough for a test, and batches for them.
+#pragma once
+#include "model/gpt2.hpp"
+#include "support/fixtures.hpp"
+
+namespace lawa::test {
+
+/// Odd sizes, two blocks, every kind of tensor.
+inline Gpt2Config tiny_model() {
+  Gpt2Config c;
+  c.layers = 2;
+  c.heads = 3;
+  c.channels = 18;
+  c.context = 7;
+  c.vocabulary = 37;
+  c.bias = true;
+  return c;
+}
+
+/// A model for training with weights far from their initial values: no gradient is nearly zero.
+inline Gpt2 model_with_random_weights(const Gpt2Config& config, int64_t sequences, Purpose purpose = Purpose::training) {
+  const ParameterTable table = gpt2_parameters(config);
+  Gpt2 model(config, sequences, table.size(), purpose);
+  std::vector<float> weights = normals(table.size(), 17, 0.1);
+  for (const Parameter& p : table.parameters())
+    for (int64_t i = p.range().begin; i < p.range().end; ++i) weights[static_cast<size_t>(i)] += static_cast<float>(p.mean);
+  set(model.weights(), weights);
+  return model;
+}
+
+/// `sequences` random sequences of `length` tokens.
+inline TokenBatch random_batch(const Gpt2Config& config, int64_t sequences, int64_t length, uint64_t seed) {
+  const int64_t n = sequences * length;
+  return {matrix(sequences, length, token_ids(n, config.vocabulary, seed)),
+          matrix(sequences, length, token_ids(n, config.vocabulary, seed + 1))};
+}
+
+/// Sequences [begin, end) of a batch, sharing its memory.
+inline TokenBatch slice_of(const TokenBatch& batch, Range sequences) {
+  return {slice(batch.inputs, sequences), slice(batch.targets, sequences)};
+}
+
+}  // namespace lawa::test
