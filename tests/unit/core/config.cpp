@@ -1,0 +1,206 @@
+// Where a config's values come from, and what people are told when one is wrong.
+#include "core/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support/errors.hpp"
+
+namespace lawa {
+namespace {
+
+using test::error_of;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+struct Inner {
+  int64_t count = 3;
+  double rate = 0.5, share = 0.25;
+};
+template <class Visitor>
+void visit(Inner& c, Visitor&& v) {
+  v("count", c.count, "how many", between(1, 100));
+  v("rate", c.rate, "how fast", positive());
+  v("share", c.share, "how much", between(0, 1));
+}
+
+struct Example {
+  bool flag = false;
+  uint64_t seed = 1;
+  std::string kind = "cosine", place = "here";
+  std::vector<std::string> paths{"a.bin"};
+  Inner inner;
+};
+template <class Visitor>
+void visit(Example& c, Visitor&& v) {
+  v("flag", c.flag, "yes or no");
+  v("seed", c.seed, "any");
+  v("kind", c.kind, "which", one_of({"cosine", "constant"}));
+  v("place", c.place, "a path");
+  v("paths", c.paths, "one path or more");
+  v("inner", c.inner, "");
+}
+
+Example from_toml(const std::string& text) {
+  ConfigSource source;
+  source.add_toml(text, "run.toml");
+  return load_config<Example>(source);
+}
+Example from_word(const std::string& word) {
+  ConfigSource source;
+  source.add_override(word);
+  return load_config<Example>(source);
+}
+std::string error_of_toml(const std::string& text) {
+  return error_of([&] { from_toml(text); });
+}
+std::string error_of_word(const std::string& word) {
+  return error_of([&] { from_word(word); });
+}
+
+TEST(Config, DefaultsYieldToFilesInTheirOrderAndFilesToWords) {
+  ConfigSource source;
+  source.add_toml("seed = 2\nplace = 'first'\n[inner]\ncount = 4\nrate = 2", "first.toml");
+  source.add_toml("place = 'second'\ninner.count = 5", "second.toml");
+  source.add_override("inner.count=6");
+  const auto config = load_config<Example>(source);
+  EXPECT_EQ(config.inner.share, 0.25);
+  EXPECT_EQ(config.seed, 2u);
+  EXPECT_EQ(config.inner.rate, 2.0);
+  EXPECT_EQ(config.place, "second");
+  EXPECT_EQ(config.inner.count, 6);
+  EXPECT_EQ(source.where("seed"), " (first.toml:1)");
+  EXPECT_EQ(source.where("place"), " (second.toml:1)");
+  EXPECT_EQ(source.where("inner.count"), " (command line)");
+  EXPECT_EQ(source.where("inner.share"), "");
+}
+
+TEST(Config, AnUnknownKeyIsNamedWithItsPlaceAndTheKeyThatWasMeant) {
+  EXPECT_EQ(error_of_toml("flag = true\n[inner]\ncuont = 4"), "unknown key inner.cuont (run.toml:3); did you mean inner.count?");
+  EXPECT_EQ(error_of_word("sed=3"), "unknown key sed (command line); did you mean seed?");
+  EXPECT_EQ(error_of_toml("nothing_like_any_of_them = 1"), "unknown key nothing_like_any_of_them (run.toml:1)");
+  EXPECT_THAT(error_of_toml("inner = 4"), HasSubstr("unknown key inner (run.toml:1)"));
+}
+
+TEST(Config, AWrongTypeIsNamedWithItsKeyAndPlace) {
+  EXPECT_EQ(error_of_toml("\n\nflag = 1"), "flag (run.toml:3): expected a boolean, got an integer");
+  EXPECT_EQ(error_of_toml("inner.count = 4.0"), "inner.count (run.toml:1): expected an integer, got a number");
+  EXPECT_EQ(error_of_toml("inner.rate = 'fast'"), "inner.rate (run.toml:1): expected a number, got a string");
+  EXPECT_EQ(error_of_toml("place = ['a']"), "place (run.toml:1): expected a string, got an array");
+  EXPECT_EQ(error_of_toml("paths = ['a', 2]"), "paths (run.toml:1): expected an array of strings, got an integer");
+  EXPECT_EQ(error_of_word("place=true"), "place (command line): expected a string, got a boolean");
+}
+
+TEST(Config, AValueOutsideItsLimitsIsNamedWithTheLimit) {
+  EXPECT_EQ(error_of_toml("seed = -1"), "seed (run.toml:1): -1 must be at least 0");
+  EXPECT_EQ(error_of_toml("inner.count = 0"), "inner.count (run.toml:1): 0 must be at least 1");
+  EXPECT_EQ(error_of_toml("inner.count = 101"), "inner.count (run.toml:1): 101 must be at most 100");
+  EXPECT_EQ(error_of_toml("inner.rate = 0"), "inner.rate (run.toml:1): 0.0 must be greater than 0");
+  EXPECT_THAT(error_of_toml("inner.rate = inf"), AllOf(HasSubstr("inner.rate (run.toml:1)"), HasSubstr("not a finite number")));
+  EXPECT_THAT(error_of_toml("inner.share = nan"), AllOf(HasSubstr("inner.share (run.toml:1)"), HasSubstr("not a finite number")));
+  EXPECT_EQ(error_of_toml("kind = 'cosin'"), "kind (run.toml:1): \"cosin\" must be one of: cosine, constant");
+}
+
+TEST(Config, LimitsThemselvesAreLegal) {
+  EXPECT_EQ(from_toml("inner.count = 1").inner.count, 1);
+  EXPECT_EQ(from_toml("inner.count = 100").inner.count, 100);
+  EXPECT_EQ(from_toml("inner.share = 0").inner.share, 0);
+  EXPECT_EQ(from_toml("seed = 0").seed, 0u);
+}
+
+TEST(Config, ATextThatIsNotTomlIsNamedWithFileAndLine) {
+  EXPECT_THAT(error_of_toml("seed = 1\nplace = \n"), HasSubstr("run.toml:2: not valid TOML"));
+  EXPECT_THAT(error_of_toml("place = 2024-05-01"), HasSubstr("place (run.toml:1): dates"));
+}
+
+TEST(Config, ADumpReadsBackToTheSameConfig) {
+  Example config;
+  config.flag = true;
+  config.seed = 9'007'199'254'740'993;  // not a double
+  config.kind = "constant";
+  config.place = "a \"quoted\" C:\\folder\twith = and # and é\nand a second line";
+  config.paths = {"one.bin", "", "t'wo\".bin"};
+  config.inner = {.count = 100, .rate = 6e-4, .share = 0.1 + 0.2};
+  for (const bool with_help : {false, true}) {
+    const Example again = from_toml(dump_config(config, with_help));
+    EXPECT_EQ(dump_config(again), dump_config(config));
+    EXPECT_EQ(again.seed, config.seed);
+    EXPECT_EQ(again.place, config.place);
+    EXPECT_EQ(again.paths, config.paths);
+    EXPECT_EQ(again.inner.share, config.inner.share);
+  }
+}
+
+TEST(Config, NumbersOfEverySizeSurviveADump) {
+  for (const double number : {1.0, 1e22, 1e-300, 5e-324, 1.7976931348623157e308, 0.1, 123456789.0, 6e-05}) {
+    Example config;
+    config.inner.rate = number;
+    EXPECT_EQ(from_toml(dump_config(config)).inner.rate, number);
+  }
+}
+
+TEST(Config, ADumpHasOneKeyALineInTheOrderOfTheStruct) {
+  EXPECT_EQ(dump_config(Example()),
+            "flag = false\nseed = 1\nkind = \"cosine\"\nplace = \"here\"\npaths = [\"a.bin\"]\n"
+            "inner.count = 3\ninner.rate = 0.5\ninner.share = 0.25\n");
+  EXPECT_THAT(dump_config(Example(), true), HasSubstr("# how many\n"));
+}
+
+TEST(Config, ArraysReplaceTheDefaultAndAStringIsAnArrayOfOne) {
+  EXPECT_THAT(from_toml("paths = ['x', 'y']").paths, ElementsAre("x", "y"));
+  EXPECT_THAT(from_toml("paths = 'x'").paths, ElementsAre("x"));
+  EXPECT_THAT(from_toml("paths = []").paths, ElementsAre());
+  EXPECT_THAT(from_word("paths=[\"x\", \"y z\"]").paths, ElementsAre("x", "y z"));
+}
+
+TEST(Config, TablesInArraysGetNumbers) {
+  ConfigSource source;
+  source.add_toml("[[averages]]\nwindow = 5\n[[averages]]\nwindow = 7\nstride.x = 1", "run.toml");
+  ASSERT_NE(source.find("averages.1.window"), nullptr);
+  EXPECT_EQ(std::get<int64_t>(source.find("averages.1.window")->value.data), 7);
+  EXPECT_EQ(source.where("averages.1.stride.x"), " (run.toml:5)");
+  EXPECT_EQ(source.find("averages.2.window"), nullptr);
+}
+
+TEST(ConfigWords, PathsNeedNoQuotes) {
+  for (const std::string path : {"/data/run 1/x=y.bin", "../out", "run#3", "it's", "C:\\new", "a\"b", "[draft", "x\ny=1"})
+    EXPECT_EQ(from_word("place=" + path).place, path);
+}
+
+TEST(ConfigWords, AreTomlWhereTheyCanBe) {
+  EXPECT_EQ(from_word("place=\"1\"").place, "1");
+  EXPECT_EQ(from_word("place=''").place, "");
+  EXPECT_EQ(from_word("inner.rate=1").inner.rate, 1.0);
+  EXPECT_EQ(from_word("inner.count=1_0").inner.count, 10);
+  EXPECT_TRUE(from_word("flag=true").flag);
+}
+
+TEST(ConfigWords, WithoutAKeyOrAValueAreRefused) {
+  EXPECT_THAT(error_of_word("place"), HasSubstr("expected key=value, got: place"));
+  EXPECT_THAT(error_of_word("=3"), HasSubstr("expected key=value"));
+  EXPECT_THAT(error_of_word("place="), HasSubstr("place (command line): has no value"));
+  EXPECT_THAT(error_of_word("inner.count=3\ninner.rate=9"), HasSubstr("expected an integer, got a string"));
+}
+
+struct Checked {
+  int64_t low = 1, high = 2;
+};
+template <class Visitor>
+void visit(Checked& c, Visitor&& v) {
+  v("low", c.low, "");
+  v("high", c.high, "");
+}
+void check(const Checked& c, const ConfigSource& source) {
+  LAWA_CHECK(c.low < c.high, "low", source.where("low"), " is over high", source.where("high"));
+}
+
+TEST(Config, ACheckOverSeveralKeysRunsAfterAllAreRead) {
+  ConfigSource source;
+  source.add_toml("low = 5\nhigh = 6", "a.toml");
+  EXPECT_NO_THROW(load_config<Checked>(source));
+  source.add_override("high=4");
+  EXPECT_EQ(error_of([&] { load_config<Checked>(source); }), "low (a.toml:1) is over high (command line)");
+}
+
+}  // namespace
+}  // namespace lawa

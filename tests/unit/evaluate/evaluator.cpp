@@ -1,0 +1,88 @@
+// The loss on a fixed set: whoever computes which part of it.
+#include "evaluate/evaluator.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support/errors.hpp"
+#include "support/near.hpp"
+#include "support/temporary_directory.hpp"
+#include "support/tiny_models.hpp"
+#include "support/token_files.hpp"
+
+namespace lawa {
+namespace {
+
+using test::error_of;
+using testing::HasSubstr;
+
+/// A tiny model and two validation files with 7 + 3 windows.
+class Evaluators : public testing::Test {
+ protected:
+  const Gpt2Config config = test::tiny_model();
+  const Communicator comm = Communicator::world();
+  const test::TemporaryDirectory folder;
+  const std::vector<std::vector<uint16_t>> files{tokens(7 * config.context + 5, 1), tokens(3 * config.context + 1, 2)};
+  const TokenSet set = token_set();
+  const Exec exec{};
+
+  std::vector<uint16_t> tokens(int64_t n, uint64_t seed) const {
+    const auto ids = test::token_ids(n, config.vocabulary, seed);
+    return {ids.begin(), ids.end()};
+  }
+  TokenSet token_set() const {
+    comm.on_root([&] {
+      test::write_tokens(folder / "0.bin", files[0]);
+      test::write_tokens(folder / "1.bin", files[1]);
+    });
+    return TokenSet({(folder / "0.bin").string(), (folder / "1.bin").string()}, "data.validation");
+  }
+
+  /// The first `count` windows, cut by hand.
+  TokenBatch batch(int64_t count) const {
+    std::vector<int32_t> inputs, targets;
+    for (const auto& file : files)
+      for (auto at = file.begin(); file.end() - at > config.context; at += config.context) {
+        inputs.insert(inputs.end(), at, at + config.context);
+        targets.insert(targets.end(), at + 1, at + config.context + 1);
+      }
+    const int64_t all = std::ssize(inputs) / config.context;
+    return test::slice_of({test::matrix(all, config.context, inputs), test::matrix(all, config.context, targets)}, {0, count});
+  }
+};
+
+TEST_F(Evaluators, ComputeTheModelsLossWhateverTheRanksAndBatches) {
+  Gpt2 model = test::model_with_random_weights(config, 10, Purpose::evaluation);
+  for (const int64_t sequences : {1, 2, 8, 10}) {
+    const double expected = model.loss(exec, batch(sequences)) / static_cast<double>(sequences * config.context);
+    for (const int64_t batch_sequences : {1, 2, 3, 10}) {
+      const auto result = Evaluator(set, sequences, batch_sequences, config.context, comm).evaluate(exec, model);
+      EXPECT_EQ(result.tokens, sequences * config.context);
+      EXPECT_NEAR(result.loss, expected, 1e-6 * expected) << sequences << " sequences in batches of " << batch_sequences;
+    }
+  }
+}
+
+TEST_F(Evaluators, RepeatBitForBit) {
+  Gpt2 model = test::model_with_random_weights(config, 4, Purpose::evaluation);
+  const Evaluator evaluator(set, 0, 4, config.context, comm);
+  EXPECT_EQ(evaluator.evaluate(exec, model).loss, evaluator.evaluate(exec, model).loss);
+}
+
+TEST_F(Evaluators, ZeroMeansAllAndMoreThanAllIsRefused) {
+  Gpt2 model = test::model_with_random_weights(config, 4, Purpose::evaluation);
+  EXPECT_EQ(Evaluator(set, 0, 4, config.context, comm).evaluate(exec, model).tokens, 10 * config.context);
+  EXPECT_THAT(error_of([&] { Evaluator(set, 11, 4, config.context, comm); }),
+              HasSubstr("data.validation_sequences: 11 are asked for, and the validation tokens hold 10"));
+}
+
+TEST_F(Evaluators, BatchBuffersShiftTargetsByOneToken) {
+  BatchBuffer buffer(3, config.context);
+  const auto window = [&](int64_t i) { return set.consecutive_window(i, config.context); };
+  buffer.load({window(4), window(5), window(6)});
+  const TokenBatch loaded = buffer.load({window(0), window(1)});
+  EXPECT_EQ(test::values(loaded.inputs), test::values(batch(2).inputs)) << "two sequences, and nothing of the three before";
+  EXPECT_EQ(test::values(loaded.targets), test::values(batch(2).targets));
+}
+
+}  // namespace
+}  // namespace lawa

@@ -1,0 +1,213 @@
+// GPT-2's forward and backward against the same model in doubles.
+#include "model/gpt2.hpp"
+
+#include <gmock/gmock.h>
+
+#include <array>
+#include <set>
+
+#include "reference/central_differences.hpp"
+#include "reference/gpt2.hpp"
+#include "support/errors.hpp"
+#include "support/in_doubles.hpp"
+#include "support/near.hpp"
+#include "support/tiny_models.hpp"
+
+namespace lawa {
+namespace {
+
+using namespace test;
+using testing::Each;
+using testing::HasSubstr;
+
+/// The tiny model with each switch the other way, one at a time.
+std::vector<Gpt2Config> variants() {
+  std::vector<Gpt2Config> all(4, tiny_model());
+  all[1].bias = false;
+  all[2].scale_attention_by_layer = false;
+  all[3].gelu = "erf";
+  return all;
+}
+std::string words(const Gpt2Config& c) {
+  return concat(c.bias ? "bias, " : "no bias, ", c.scale_attention_by_layer ? "" : "not ", "scaled by layer, ", c.gelu);
+}
+
+double reference_loss(const Gpt2Config& config, const reference::Values& weights, const TokenBatch& batch) {
+  const reference::Array z = reference::gpt2_logits(config, weights, values(batch.inputs), columns(batch.inputs));
+  return cross_entropy(z, values(batch.targets));
+}
+std::vector<float> logits_of(Gpt2& model, const Gpt2Config& config, const Matrix<int32_t>& inputs) {
+  const Matrix<float> z = filled(rows(inputs) * columns(inputs), config.vocabulary, not_a_number);
+  model.logits(Exec(), inputs, z);
+  return values(z);
+}
+/// The gradient of one batch's loss, from zero.
+std::vector<float> gradient_of(Gpt2& model, const TokenBatch& batch, double scale = 1) {
+  fill(Exec(), model.gradients(), 0.f);
+  model.forward_backward(Exec(), batch, scale);
+  return values(model.gradients());
+}
+
+/// x, with zeros outside a range.
+reference::Values only(Range range, reference::Values x) {
+  std::fill(x.begin(), x.begin() + range.begin, 0);
+  std::fill(x.begin() + range.end, x.end(), 0);
+  return x;
+}
+
+TEST(Gpt2, LogitsAndLossAgreeWithReference) {
+  for (const Gpt2Config& config : variants())
+    for (const int64_t length : {config.context, int64_t{4}, int64_t{1}}) {
+      SCOPED_TRACE(concat(words(config), ", T ", length));
+      Gpt2 model = model_with_random_weights(config, 3);
+      const TokenBatch batch = random_batch(config, 3, length, 1);
+      const reference::Values weights = in_doubles(model.weights());
+      const reference::Array expected = reference::gpt2_logits(config, weights, values(batch.inputs), length);
+      EXPECT_TRUE(near(logits_of(model, config, batch.inputs), expected.values, tolerance::model.forward));
+      const std::array loss{model.loss(Exec(), batch)}, expected_loss{reference_loss(config, weights, batch)};
+      EXPECT_TRUE(near(loss, expected_loss, tolerance::model.forward));
+    }
+}
+
+TEST(Gpt2, EverySwitchChangesTheLogits) {
+  std::set<std::vector<float>> different;
+  for (Gpt2Config config : variants()) {
+    config.bias = true;  // the same weights for all
+    Gpt2 model = model_with_random_weights(config, 1);
+    different.insert(logits_of(model, config, random_batch(config, 1, config.context, 1).inputs));
+  }
+  EXPECT_EQ(different.size(), 3u);
+}
+
+// For each tensor, the derivative along a random direction in it: a wrong line of the backward is found by name.
+TEST(Gpt2, GradientAgreesWithCentralDifferencesForEveryTensor) {
+  for (const Gpt2Config& config : variants())
+    for (const int64_t length : {config.context, int64_t{4}}) {
+      Gpt2 model = model_with_random_weights(config, 2);
+      const TokenBatch batch = random_batch(config, 2, length, 1);
+      const double scale = 0.25;
+      gradient_of(model, batch, scale);
+      const reference::Values weights = in_doubles(model.weights()), gradient = in_doubles(model.gradients());
+      const reference::Values random = in_doubles(random_vector(rows(model.weights()), 5));
+      const auto loss = [&](const reference::Values& w) { return scale * reference_loss(config, w, batch); };
+      const ParameterTable table = gpt2_parameters(config);
+      for (const Parameter& p : table.parameters()) {
+        SCOPED_TRACE(concat(p.name, ", ", words(config), ", T ", length));
+        const reference::Values direction = only(p.range(), random), part = only(p.range(), gradient);
+        const double norm = std::sqrt(reference::dot(part, part));
+        EXPECT_GT(norm, 1e-3);
+        EXPECT_NEAR(reference::dot(part, direction), reference::directional_difference(loss, weights, direction),
+                    tolerance::model.backward * norm);
+      }
+    }
+}
+
+TEST(Gpt2, PositionsPastTheSequencesHaveNoGradient) {
+  const Gpt2Config config = tiny_model();
+  Gpt2 model = model_with_random_weights(config, 2);
+  gradient_of(model, random_batch(config, 2, 4, 1));
+  const Matrix<float> dwpe = gpt2_tensors(config, model.gradients()).wpe;
+  EXPECT_THAT(values(slice(dwpe, {4, 7})), Each(0.f));
+  EXPECT_THAT(values(slice(dwpe, {0, 4})), Each(testing::Ne(0.f)));
+}
+
+TEST(Gpt2, GradientsOfABatchAreTheSumOfItsSlices) {  // 560 rows: the head takes 512 at a time, and a remainder
+  const Gpt2Config config = tiny_model();
+  Gpt2 model = model_with_random_weights(config, 80);
+  const TokenBatch batch = random_batch(config, 80, config.context, 1);
+  const std::vector<float> whole = gradient_of(model, batch);
+  const double loss = model.loss(Exec(), batch);
+  fill(Exec(), model.gradients(), 0.f);
+  double sum = 0;
+  for (const Range some : {Range{0, 33}, {33, 66}, {66, 80}}) sum += model.forward_backward(Exec(), slice_of(batch, some), 1);
+  EXPECT_TRUE(near(values(model.gradients()), whole, tolerance::model.backward));
+  EXPECT_TRUE(near(std::array{sum}, std::array{loss}, tolerance::model.forward));
+}
+
+TEST(Gpt2, BackwardAddsIntoTheGradients) {
+  const Gpt2Config config = tiny_model();
+  Gpt2 model = model_with_random_weights(config, 2);
+  const TokenBatch batch = random_batch(config, 2, config.context, 1);
+  const std::vector<float> gradient = gradient_of(model, batch);
+  const std::vector<float> before = normals(rows(model.gradients()), 3);
+  set(model.gradients(), before);
+  model.forward_backward(Exec(), batch, 1);
+  EXPECT_TRUE(near(values(model.gradients()), sum_of(before, gradient), tolerance::model.backward));
+}
+
+TEST(Gpt2, EvaluationHasTheLossOfTraining) {
+  const Gpt2Config config = tiny_model();
+  Gpt2 training = model_with_random_weights(config, 80), evaluation = model_with_random_weights(config, 80, Purpose::evaluation);
+  const TokenBatch batch = random_batch(config, 80, config.context, 1);
+  const double loss = evaluation.loss(Exec(), batch);
+  EXPECT_EQ(loss, training.loss(Exec(), batch));
+  EXPECT_NEAR(loss, training.forward_backward(Exec(), batch, 1), 1e-6 * loss);
+  EXPECT_EQ(rows(evaluation.gradients()), 0);
+  EXPECT_THAT(error_of([&] { evaluation.forward_backward(Exec(), batch, 1); }), HasSubstr("made for evaluation"));
+}
+
+TEST(Gpt2, ForgetsTheBatchesBefore) {  // other shapes, whose activations lay elsewhere in the same room
+  const Gpt2Config config = tiny_model();
+  Gpt2 model = model_with_random_weights(config, 3);
+  const TokenBatch batch = random_batch(config, 2, 5, 1);
+  const std::vector<float> first = gradient_of(model, batch);
+  for (const auto& [sequences, length] : {std::pair<int64_t, int64_t>{2, 7}, {3, 5}, {1, 1}}) {
+    gradient_of(model, random_batch(config, sequences, length, 2));
+    EXPECT_TRUE(same_bits(gradient_of(model, batch), first)) << sequences << " of " << length;
+  }
+}
+
+TEST(Gpt2, AnnouncesFinishedGradientsFromTheEndToTheFront) {
+  const Gpt2Config config = tiny_model();
+  const int64_t P = gpt2_parameters(config).size();
+  Gpt2 model = model_with_random_weights(config, 2);
+  std::vector<float> announced(static_cast<size_t>(P), not_a_number);
+  int64_t front = P, times = 0;
+  model.forward_backward(Exec(), random_batch(config, 2, config.context, 1), 1, [&](Range range) {
+    EXPECT_EQ(range.end, front);
+    EXPECT_FALSE(range.empty());
+    const std::vector<float> now = values(slice(model.gradients(), range));
+    std::copy(now.begin(), now.end(), announced.begin() + range.begin);
+    front = range.begin;
+    ++times;
+  });
+  EXPECT_EQ(front, 0);
+  EXPECT_EQ(times, config.layers + 2);
+  EXPECT_TRUE(same_bits(announced, values(model.gradients())));  // what was announced was final
+}
+
+TEST(Gpt2, LeavesThePaddingAlone) {
+  const Gpt2Config config = tiny_model();
+  const int64_t P = gpt2_parameters(config).size(), padding = 100;
+  Gpt2 exact = model_with_random_weights(config, 2), padded(config, 2, P + padding, Purpose::training);
+  std::vector<float> weights = values(exact.weights());
+  weights.resize(static_cast<size_t>(P + padding), not_a_number);
+  set(padded.weights(), weights);
+  const TokenBatch batch = random_batch(config, 2, config.context, 1);
+  gradient_of(padded, batch);
+  EXPECT_TRUE(same_bits(values(slice(padded.gradients(), {0, P})), gradient_of(exact, batch)));
+  EXPECT_THAT(values(slice(padded.gradients(), {P, P + padding})), Each(0.f));
+}
+
+TEST(Gpt2, RefusesBatchesLargerThanItsRoom) {
+  const Gpt2Config config = tiny_model();
+  Gpt2 model = model_with_random_weights(config, 2);
+  EXPECT_THAT(error_of([&] { model.loss(Exec(), random_batch(config, 3, 7, 1)); }), HasSubstr("3 sequences of 7"));
+  EXPECT_THAT(error_of([&] { model.loss(Exec(), random_batch(config, 2, 8, 1)); }), HasSubstr("2 sequences of 8"));
+}
+
+TEST(Gpt2, ActivationsGrowWithTheBatchAndAreFewerForEvaluation) {
+  const Gpt2Config config;  // the small model
+  const auto bytes = [&](int64_t sequences, Purpose purpose) {
+    return static_cast<double>(Gpt2::activation_bytes(config, sequences, purpose));
+  };
+  // At least what the backward reads of a block: x, h1, qkv, y, x1, h2, f, g make 16 N C floats.
+  const double kept = 12.0 * 1024 * 16 * 768 * sizeof(float);
+  EXPECT_GT(bytes(1, Purpose::training), kept);
+  EXPECT_LT(bytes(1, Purpose::training), 1.5 * kept);
+  EXPECT_GT(bytes(4, Purpose::training) - bytes(2, Purpose::training), 2 * kept);
+  EXPECT_LT(bytes(1, Purpose::evaluation), bytes(1, Purpose::training) / 3);
+}
+
+}  // namespace
+}  // namespace lawa

@@ -1,0 +1,106 @@
+// gelu in both forms, and the sum.
+#include "ops/ops.hpp"
+
+#include "reference/central_differences.hpp"
+#include "reference/gelu.hpp"
+#include "support/in_doubles.hpp"
+#include "support/near.hpp"
+
+namespace lawa {
+namespace {
+
+using namespace test;
+
+/// One form of gelu with its reference and the reference's derivative.
+struct Form {
+  Gelu gelu;
+  const char* name;
+  double (*value)(double);
+  double (*slope)(double);
+};
+constexpr Form forms[] = {{Gelu::tanh, "tanh", reference::gelu_tanh, reference::gelu_tanh_slope},
+                          {Gelu::erf, "erf", reference::gelu_erf, reference::gelu_erf_slope}};
+
+/// (n, 65) values that run evenly from -limit to limit: whole vectors of a row, and a remainder.
+Matrix<float> sweep(int64_t n, float limit) {
+  std::vector<float> x;
+  const int64_t size = n * 65;
+  for (int64_t i = 0; i < size; ++i)
+    x.push_back(limit * (2 * static_cast<float>(i) - static_cast<float>(size - 1)) / static_cast<float>(size));
+  return matrix(n, 65, x);
+}
+std::vector<double> each(double (*f)(double), const Matrix<float>& x) {
+  std::vector<double> y = in_doubles(x).values;
+  for (double& value : y) value = f(value);
+  return y;
+}
+
+TEST(Gelu, AgreesWithReference) {
+  for (const Form& form : forms)
+    for (const float limit : {0.01f, 1.f, 6.f, 30.f}) {  // the tolerance is relative to the largest value of a sweep
+      SCOPED_TRACE(concat(form.name, " up to ", limit));
+      const Matrix<float> x = sweep(9, limit), y = filled(9, 65, not_a_number);
+      gelu(Exec(), form.gelu, x, y);
+      EXPECT_TRUE(near(values(y), each(form.value, x), tolerance::gelu.forward));
+    }
+}
+
+TEST(Gelu, BackwardOverwritesWithTheSlopeTimesTheGradient) {
+  for (const Form& form : forms)
+    for (const float limit : {0.01f, 1.f, 6.f, 30.f}) {
+      SCOPED_TRACE(concat(form.name, " up to ", limit));
+      const Matrix<float> x = sweep(9, limit), dy = random_matrix(9, 65, 1), dx = filled(9, 65, not_a_number);
+      gelu_backward(Exec(), form.gelu, x, dy, dx);
+      std::vector<double> expected = each(form.slope, x);
+      for (size_t i = 0; i < expected.size(); ++i) expected[i] *= values(dy)[i];
+      EXPECT_TRUE(near(values(dx), expected, tolerance::gelu.backward));
+      gelu_backward(Exec(), form.gelu, x, dy, dy);  // in place
+      EXPECT_TRUE(same_bits(values(dy), values(dx)));
+    }
+}
+
+TEST(Gelu, BackwardAgreesWithCentralDifferences) {
+  for (const Form& form : forms) {
+    SCOPED_TRACE(form.name);
+    const Matrix<float> x = sweep(2, 5), dx = filled(2, 65, 0);
+    gelu_backward(Exec(), form.gelu, x, filled(2, 65, 1), dx);
+    const auto sum = [&](const reference::Values& v) {
+      double total = 0;
+      for (const double value : v) total += form.value(value);
+      return total;
+    };
+    EXPECT_TRUE(near(values(dx), reference::central_differences(sum, in_doubles(x).values), tolerance::gelu.backward));
+  }
+}
+
+TEST(Gelu, FarOutIsTheIdentityOrNothing) {
+  for (const Form& form : forms) {
+    SCOPED_TRACE(form.name);
+    const Matrix<float> x = matrix<float>(1, 4, {30, -30, 1e6f, -1e6f}), y = filled(1, 4, 0), dx = filled(1, 4, 0);
+    gelu(Exec(), form.gelu, x, y);
+    gelu_backward(Exec(), form.gelu, x, filled(1, 4, 1), dx);
+    const std::vector<float> value = values(y), slope = values(dx);
+    for (const size_t i : {0, 2}) {
+      EXPECT_EQ(value[i], values(x)[i]);
+      EXPECT_EQ(slope[i], 1);
+      EXPECT_LT(std::abs(value[i + 1]), 1e-30f);
+      EXPECT_LT(std::abs(slope[i + 1]), 1e-20f);
+    }
+  }
+}
+
+TEST(Add, IsTheSumAlsoInPlace) {
+  const Matrix<float> a = random_matrix(7, 67, 1), b = random_matrix(7, 67, 2), y = filled(7, 67, not_a_number);
+  std::vector<float> sum = values(a);
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += values(b)[i];
+  add(Exec(), a, b, y);
+  EXPECT_TRUE(same_bits(values(y), sum));
+  const Matrix<float> left = random_matrix(7, 67, 1), right = random_matrix(7, 67, 2);
+  add(Exec(), left, b, left);
+  add(Exec(), a, right, right);
+  EXPECT_TRUE(same_bits(values(left), sum));
+  EXPECT_TRUE(same_bits(values(right), sum));
+}
+
+}  // namespace
+}  // namespace lawa
