@@ -1,0 +1,149 @@
+// Averages of files: the same bits from any number of ranks, in any order, in any chunks; and nothing whole after an error.
+#include <gtest/gtest.h>
+
+#include "average/averager.hpp"
+#include "support/errors.hpp"
+#include "support/near.hpp"
+#include "support/temporary_directory.hpp"
+#include "support/tiny_files.hpp"
+
+namespace lawa {
+namespace {
+
+namespace fs = std::filesystem;
+using test::error_of;
+using testing::HasSubstr;
+
+/// Five checkpoints, at steps 10 to 50, of a size with too few blocks for seven ranks.
+class AverageFiles : public testing::Test {
+ protected:
+  const Communicator comm = Communicator::world();
+  const test::TemporaryDirectory folder;
+  const int64_t size = 20'000;
+  const std::vector<fs::path> files = write_files(folder / "run", size, {10, 20, 30, 40, 50});
+
+  std::vector<float> weights_at(int64_t step, int64_t n) const { return test::normals(n, static_cast<uint64_t>(step), 0.02); }
+  std::vector<fs::path> write_files(const fs::path& to, int64_t n, const std::vector<int64_t>& steps,
+                                    const std::string& trajectory = "t") const {
+    comm.on_root([&] { fs::create_directories(to); });
+    std::vector<fs::path> written;
+    for (const int64_t step : steps) {
+      FlatHeader header = test::tiny_header(n, step);
+      header.trajectory_hash = trajectory;
+      written.push_back(test::write_checkpoint(comm, to, header, weights_at(step, n)));
+    }
+    return written;
+  }
+
+  /// The mean of some members, as a loop over doubles.
+  std::vector<float> mean_at(const std::vector<int64_t>& steps, int64_t n) const {
+    std::vector<double> sum(static_cast<size_t>(n));
+    for (const int64_t step : steps) sum = test::sum_of(sum, weights_at(step, n));
+    std::vector<float> mean;
+    for (const double x : sum) mean.push_back(static_cast<float>(x / static_cast<double>(steps.size())));
+    return mean;
+  }
+
+  /// Writes the average of a window that ends at the newest of `from`, and returns its file.
+  fs::path average(const std::vector<fs::path>& from, int64_t window, const fs::path& to, int64_t chunk_elements = 4096) const {
+    const AveragingConfig config{.window = window, .fsync = false};
+    const auto sources = open_sources(comm, from);
+    std::vector<int64_t> steps;
+    for (const Source& source : sources) steps.push_back(source.step);
+    const Average newest = averaging_plan(config, steps).back();
+    write_average(comm, config, newest, sources, to, chunk_elements);
+    return weights_path(to, newest.step);
+  }
+};
+
+TEST_F(AverageFiles, HoldTheMeanOfTheirMembers) {
+  const fs::path path = average(files, 5, folder / "mean");
+  EXPECT_TRUE(test::same_bits(test::read_array(path), mean_at({10, 20, 30, 40, 50}, size)));
+  const auto some = average(files, 3, folder / "mean of three");
+  EXPECT_TRUE(test::same_bits(test::read_array(some), mean_at({30, 40, 50}, size)));
+}
+
+TEST_F(AverageFiles, OfModelsSmallerThanABlockAndOfWholeBlocks) {
+  for (const int64_t n : {17, 4096, 7 * 4096}) {
+    const auto name = std::to_string(n);
+    const fs::path path = average(write_files(folder / ("run" + name), n, {1, 2, 3}), 3, folder / name);
+    EXPECT_TRUE(test::same_bits(test::read_array(path), mean_at({1, 2, 3}, n))) << n;
+  }
+}
+
+TEST_F(AverageFiles, DoNotDependOnChunksOrOnTheOrderOfTheirMembers) {
+  const std::string expected = read_file(average(files, 5, folder / "whole"));
+  for (const int64_t chunk : {8192, 1 << 22})
+    EXPECT_TRUE(read_file(average(files, 5, folder / std::to_string(chunk), chunk)) == expected) << chunk;
+  const std::vector<fs::path> permuted{files[3], files[0], files[4], files[1], files[2]};
+  EXPECT_TRUE(read_file(average(permuted, 5, folder / "permuted")) == expected);
+}
+
+TEST_F(AverageFiles, OfOneCheckpointIsThatCheckpoint) {
+  const fs::path path = average(files, 1, folder / "one");
+  EXPECT_TRUE(test::same_bits(test::read_array(path), weights_at(50, size)));
+  EXPECT_EQ(FlatFileReader(path, "weights").digest("weights"), FlatFileReader(files[4], "weights").digest("weights"));
+}
+
+TEST_F(AverageFiles, AreCheckpointsThatSayWhatTheyAreMadeFrom) {
+  const fs::path path = average(files, 2, folder / "two");
+  const FlatHeader header = FlatFileReader(path, "weights").header();
+  EXPECT_EQ(header.step, 50);
+  EXPECT_EQ(header.trajectory_hash, "t");
+  const Json& members = header.provenance.at("average").at("members");
+  ASSERT_EQ(members.size(), 2u);
+  EXPECT_EQ(members[0].at("step"), 40);
+  EXPECT_EQ(members[1].at("digest"), FlatFileReader(files[4], "weights").digest("weights"));
+  EXPECT_EQ(weights_files({(folder / "two").string()}), std::vector<fs::path>{path});
+  EXPECT_NO_THROW(verify_by_record(path));
+  EXPECT_EQ(open_sources(comm, {path, files[0]}).size(), 2u) << "averages can be averaged";
+}
+
+TEST_F(AverageFiles, OfTwoRunsOrTwoModelsAreRefused) {
+  const fs::path other = write_files(folder / "other run", size, {60}, "u")[0];
+  const fs::path larger = write_files(folder / "other model", size + 4, {60})[0];
+  EXPECT_THAT(error_of([&] { open_sources(comm, {files[0], other}); }),
+              HasSubstr(other.string() + ": is of another run than " + files[0].string()));
+  EXPECT_THAT(error_of([&] { open_sources(comm, {files[0], larger}); }), HasSubstr(larger.string() + ": is of another model"));
+}
+
+TEST_F(AverageFiles, ADamagedMemberIsNamedAndNothingStaysBehind) {
+  const Range weights = read_record(record_path(folder / "run", 30)).weights.arrays.at("weights");
+  comm.on_root([&] { test::flip_bit(files[2], weights.end - 1); });  // one rank's block, and every rank's error
+  EXPECT_THAT(error_of([&] { average(files, 5, folder / "damaged"); }),
+              HasSubstr(files[2].string() + ": /weights is damaged in block 4"));
+  comm.barrier();
+  EXPECT_TRUE(fs::is_empty(folder / "damaged"));
+  comm.barrier();
+  EXPECT_NO_THROW(average(files, 2, folder / "damaged")) << "an average without that member can be made there";
+}
+
+TEST_F(AverageFiles, AMemberDamagedOutsideItsWeightsIsNamedBeforeAnythingIsWritten) {
+  comm.on_root([&] { test::flip_bit(files[2], static_cast<int64_t>(fs::file_size(files[2])) - 1); });
+  EXPECT_THAT(error_of([&] { average(files, 5, folder / "damaged"); }), HasSubstr(files[2].string() + ": is damaged"));
+  EXPECT_FALSE(fs::exists(folder / "damaged"));
+}
+
+TEST_F(AverageFiles, ExistAlreadyWhenTheSameAverageIsWhole) {
+  const fs::path to = folder / "there";
+  const auto sources = open_sources(comm, files);
+  const Average two{50, {40, 50}};
+  const auto exists = [&](const AveragingConfig& config, const Average& average) {
+    bool answer = false;
+    comm.on_root([&] { answer = exists_already(config, average, sources, to); });
+    return comm.broadcast(int64_t{answer}) != 0;
+  };
+  const AveragingConfig skipping{.window = 2, .fsync = false, .skip_existing = true}, strict{.window = 2, .fsync = false};
+  EXPECT_FALSE(exists(strict, two)) << "not there yet";
+  write_average(comm, skipping, two, sources, to);
+  EXPECT_TRUE(exists(skipping, two));
+  EXPECT_FALSE(exists(skipping, {40, {30, 40}})) << "another step";
+  EXPECT_THAT(error_of([&] { exists(strict, two); }), HasSubstr("step_00000050.weights.h5: exists; choose another destination"));
+  const AveragingConfig wider{.window = 3, .fsync = false, .skip_existing = true};
+  EXPECT_THAT(error_of([&] { exists(wider, {50, {30, 40, 50}}); }), HasSubstr("exists and is another average"));
+  comm.on_root([&] { fs::remove(record_path(to, 50)); });
+  EXPECT_FALSE(exists(skipping, two)) << "killed before it was committed: to be written again";
+}
+
+}  // namespace
+}  // namespace lawa
