@@ -1,0 +1,138 @@
+// Runs that begin with what another run has made: a branch, or new runs from its weights. And what each run keeps as it goes.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "checkpoint/commit_record.hpp"
+#include "restart/finished_run.hpp"
+#include "support/errors.hpp"
+#include "support/fixtures.hpp"
+#include "support/near.hpp"
+#include "train/trainer.hpp"
+
+namespace lawa::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// The config of a second run on the finished one's tokens.
+class Start : public FinishedRun {
+ protected:
+  const fs::path tenth_ = weights_path(checkpoints_of(finished_), 10);
+
+  TrainConfig second() const {
+    TrainConfig config = finished_;
+    config.run.directory = (directory_ / "second").string();
+    return config;
+  }
+};
+
+/// The last elements of a list.
+std::vector<double> last(const std::vector<double>& list, size_t count) {
+  return {list.end() - static_cast<int64_t>(std::min(count, list.size())), list.end()};
+}
+
+TEST_F(Start, ABranchGoesOnWhereItsCheckpointIs) {
+  TrainConfig branch = second();
+  branch.start.checkpoint = tenth_.string();
+  run(comm_, branch);
+  EXPECT_EQ(metrics(branch, "train").size(), 10u);
+  for (const char* number : {"step", "loss", "lr", "grad_norm", "tokens"})
+    EXPECT_TRUE(same_bits(metrics(branch, "train", number), last(metrics(finished_, "train", number), 10))) << number;
+  EXPECT_EQ(weights_digest(branch, 20), weights_digest(finished_, 20));
+}
+
+TEST_F(Start, ABranchHasAWayOfItsOwn) {
+  TrainConfig branch = second();
+  branch.start.checkpoint = tenth_.string();
+  branch.schedule.final_lr = 0;
+  run(comm_, branch);
+  EXPECT_EQ(metrics(branch, "train", "loss").front(), metrics(finished_, "train", "loss").at(10));
+  EXPECT_NE(weights_digest(branch, 20), weights_digest(finished_, 20));
+}
+
+TEST_F(Start, ABranchThatWasStoppedGoesOnFromItsOwnCheckpoint) {
+  TrainConfig branch = second();
+  branch.start.checkpoint = tenth_.string();
+  run(comm_, branch);
+  const std::string digest = weights_digest(branch, 20);
+  cut_back(comm_, branch, 15);
+  run(comm_, branch);
+  EXPECT_THAT(metrics(branch, "resume", "step"), ElementsAre(15));
+  EXPECT_EQ(metrics(branch, "train").size(), 10u);
+  EXPECT_EQ(weights_digest(branch, 20), digest);
+}
+
+TEST_F(Start, ABranchNeedsTheStateBesideItsWeights) {
+  const fs::path folder = checkpoints_of(copy());
+  comm_.on_root([&] { fs::remove(state_path(folder, 10)); });
+  TrainConfig branch = second();
+  branch.start.checkpoint = weights_path(folder, 10).string();
+  EXPECT_THAT(error_of([&] { run(comm_, branch); }), AllOf(HasSubstr("step_00000010.state.h5"), HasSubstr("doesn't exist")));
+}
+
+TEST_F(Start, WeightsAloneBeginANewRun) {
+  const ParameterTable table = gpt2_parameters(finished_.model);
+  const TokenSet tokens(finished_.data.train, "data.train");
+  Trainer trainer(finished_, comm_, table, tokens, micro_sequences(finished_, comm_.size()));
+  trainer.load(tenth_, false);
+  std::vector<float> stored(static_cast<size_t>(table.size()));
+  FlatFileReader(tenth_, "weights").read("weights", {0, table.size()}, stored);
+  EXPECT_EQ(trainer.step(), 0);
+  EXPECT_TRUE(same_bits(values(slice(trainer.model().weights(), {0, table.size()})), stored));
+
+  TrainConfig config = second();
+  config.start.weights = tenth_.string();
+  run(comm_, config);
+  EXPECT_EQ(metrics(config, "train").size(), 20u);
+  EXPECT_TRUE(same_bits(metrics(config, "train", "lr"), metrics(finished_, "train", "lr")));
+  EXPECT_EQ(metrics(config, "train", "loss").front(), trainer.train_step().loss);
+}
+
+TEST_F(Start, WeightsOfAnotherModelAreRefused) {
+  TrainConfig config = second();
+  config.start.weights = tenth_.string();
+  config.model.channels *= 2;
+  EXPECT_THAT(error_of([&] { run(comm_, config); }),
+              AllOf(HasSubstr(tenth_.string()), HasSubstr("another model: tensor wte.weight")));
+}
+
+TEST_F(Start, OnlyTheNewestStatesAreKept) {
+  TrainConfig config = second();
+  config.checkpoint.keep_states = 2;
+  run(comm_, config);
+  const fs::path folder = checkpoints_of(config);
+  for (const int64_t step : recorded_steps(folder)) {
+    EXPECT_TRUE(fs::exists(weights_path(folder, step))) << step;
+    EXPECT_EQ(fs::exists(state_path(folder, step)), step >= 15) << step;
+    EXPECT_EQ(read_record(record_path(folder, step)).state.has_value(), step >= 15) << step;
+  }
+  EXPECT_THAT(recorded_steps(folder), ElementsAre(5, 10, 15, 20));
+}
+
+TEST_F(Start, StatesAreAsSparseAsAskedForAndTheLastStepIsAlwaysKept) {
+  TrainConfig config = second();
+  config.checkpoint = {.steps = 8, .state_steps = 0, .keep_states = 2, .fsync = false};
+  run(comm_, config);
+  const fs::path folder = checkpoints_of(config);
+  EXPECT_THAT(recorded_steps(folder), ElementsAre(8, 16, 20));
+  for (const int64_t step : recorded_steps(folder)) EXPECT_EQ(fs::exists(state_path(folder, step)), step == 20) << step;
+  EXPECT_EQ(weights_digest(config, 20), weights_digest(finished_, 20));
+}
+
+TEST_F(Start, ADivergingRunEndsWithTheStepInItsMessage) {
+  TrainConfig config = second();
+  config.schedule.warmup_steps = 0;
+  config.schedule.peak_lr = 1e30;  // squared, in LayerNorm's variance, it is beyond float32
+  config.optimizer.clip_norm = 0;
+  EXPECT_THAT(error_of([&] { run(comm_, config); }),
+              AllOf(HasSubstr("step 2: the run has diverged"), HasSubstr("schedule.peak_lr")));
+  EXPECT_THAT(metrics(config, "train", "step"), ElementsAre(1));
+  EXPECT_THAT(recorded_steps(checkpoints_of(config)), testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace lawa::test
