@@ -24,7 +24,7 @@ void Mean::finish(std::span<float> out) {
   const auto count = static_cast<double>(count_);
 #pragma omp simd
   for (size_t i = 0; i < out.size(); ++i) to[i] = static_cast<float>(sums[i] / count);
-  std::ranges::fill(sums_, 0);
+  std::ranges::fill(sums_, -0.0);
   count_ = 0;
 }
 

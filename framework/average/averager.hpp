@@ -12,7 +12,7 @@ namespace lawa {
 /// Adds up float32 arrays in float64: one division, one rounding at the end.
 class Mean {
  public:
-  explicit Mean(size_t size) : sums_(size) {}
+  explicit Mean(size_t size) : sums_(size, -0.0) {}  // -0 + x = x, the sign of zero included
   void add(std::span<const float> values);
   /// out[i] = float(sum[i] / count); begins again.
   void finish(std::span<float> out);

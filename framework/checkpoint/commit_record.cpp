@@ -21,7 +21,7 @@ FileRecord FileRecord::from_json(const Json& json, const std::string& place) {
   try {
     FileRecord record{.name = json.at("name"), .bytes = json.at("bytes"), .arrays = {}, .digest = json.at("digest")};
     for (const auto& [array, range] : json.at("arrays").items()) record.arrays[array] = {range.at(0), range.at(1)};
-    LAWA_CHECK(fs::path(record.name).filename() == record.name, place, ": names a file elsewhere: ", record.name);
+    LAWA_CHECK(record.name.ends_with(".h5") && fs::path(record.name).filename() == record.name, place, ": names a file elsewhere: ", record.name);
     return record;
   } catch (const Json::exception& error) {
     fail(__FILE__, __LINE__, place, ": not a commit record: ", error.what());

@@ -105,6 +105,13 @@ struct FlatFileWriter::State {
   int64_t size;
   WriteOptions options;
   Handle file;
+  bool committed = false;
+
+  ~State() {
+    file.close();
+    std::error_code ignored;
+    if (!committed && comm->root()) std::filesystem::remove(part, ignored);
+  }
 };
 
 FlatFileWriter::FlatFileWriter(const Communicator& comm, std::filesystem::path path, const FlatHeader& header,
@@ -151,7 +158,8 @@ FileRecord FlatFileWriter::commit() {
   std::string record;
   comm.on_root([&] {
     const auto ranges = detail::byte_ranges(state_->part);
-    commit_file(state_->path);
+    commit_file(state_->path, state_->options.fsync);
+    state_->committed = true;
     record = describe_file(state_->path, ranges).to_json().dump();
   });
   return FileRecord::from_json(Json::parse(comm.broadcast(record)), state_->path.string());

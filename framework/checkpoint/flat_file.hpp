@@ -72,6 +72,7 @@ class FlatFileWriter {
   /// Collective. A file of that name is replaced at commit(); callers decide whether it may exist.
   FlatFileWriter(const Communicator& comm, std::filesystem::path path, const FlatHeader& header,
                  const std::vector<std::string>& arrays, const WriteOptions& options);
+  /// Without a commit(), removes what was written.
   ~FlatFileWriter();
   FlatFileWriter(const FlatFileWriter&) = delete;
   FlatFileWriter& operator=(const FlatFileWriter&) = delete;

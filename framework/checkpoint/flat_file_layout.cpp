@@ -124,6 +124,7 @@ h5::Handle open_array(hid_t file, const std::string& path, const std::string& na
   const Handle space(LAWA_H5(path, H5Dget_space(dataset)), H5Sclose);
   const hssize_t found = LAWA_H5(path, H5Sget_simple_extent_npoints(space));
   LAWA_CHECK(found == size, path, ": ", name, " has ", found, " elements where ", size, " were expected");
+  h5::check_stored(dataset, path, name.c_str());
   return dataset;
 }
 

@@ -38,6 +38,12 @@ Handle open_for_reading(const std::string& path) {
   return {LAWA_H5(path, H5Fopen(path.c_str(), H5F_ACC_RDONLY, access)), H5Fclose};
 }
 
+void check_stored(hid_t dataset, const std::string& path, const char* name) {
+  const Handle creation(LAWA_H5(path, H5Dget_create_plist(dataset)), H5Pclose);
+  LAWA_CHECK(H5Pget_layout(creation) == H5D_CONTIGUOUS && H5Dget_offset(dataset) != HADDR_UNDEF, path, ": ", name,
+             " isn't stored in one piece");
+}
+
 namespace {
 
 Handle text_type(const std::string& path, size_t length) {
@@ -54,6 +60,14 @@ Handle scalar(const std::string& path) { return {LAWA_H5(path, H5Screate(H5S_SCA
 size_t text_length(const std::string& path, const char* name, hid_t type) {
   LAWA_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0, path, ": ", name, " is not a text of fixed length");
   return H5Tget_size(type);
+}
+
+/// An attribute that holds one value.
+Handle open_attribute(hid_t file, const std::string& path, const char* name) {
+  Handle attribute(LAWA_H5(path, H5Aopen(file, name, H5P_DEFAULT)), H5Aclose);
+  const Handle shape(LAWA_H5(path, H5Aget_space(attribute)), H5Sclose);
+  LAWA_CHECK(H5Sget_simple_extent_type(shape) == H5S_SCALAR, path, ": attribute ", name, " is not a single value");
+  return attribute;
 }
 
 std::string without_padding(std::string text) {
@@ -74,8 +88,10 @@ std::string read_text(hid_t file, const std::string& path, const char* name) {
   const Handle dataset(LAWA_H5(path, H5Dopen2(file, name, H5P_DEFAULT)), H5Dclose);
   const Handle stored(LAWA_H5(path, H5Dget_type(dataset)), H5Tclose), shape(LAWA_H5(path, H5Dget_space(dataset)), H5Sclose);
   LAWA_CHECK(H5Sget_simple_extent_type(shape) == H5S_SCALAR, path, ": ", name, " is not a single text");
-  std::string text(text_length(path, name, stored), '\0');
-  LAWA_CHECK(text.size() < (size_t{1} << 30), path, ": ", name, " claims ", text.size(), " bytes");
+  const size_t length = text_length(path, name, stored);
+  LAWA_CHECK(length < (size_t{1} << 30), path, ": ", name, " claims ", length, " bytes");
+  check_stored(dataset, path, name);
+  std::string text(length, '\0');
   LAWA_H5(path, H5Dread(dataset, stored, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()));
   return without_padding(text);
 }
@@ -93,14 +109,14 @@ void write_attribute(hid_t file, const std::string& path, const char* name, cons
 }
 
 int64_t read_integer_attribute(hid_t file, const std::string& path, const char* name) {
-  const Handle attribute(LAWA_H5(path, H5Aopen(file, name, H5P_DEFAULT)), H5Aclose);
+  const Handle attribute = open_attribute(file, path, name);
   int64_t value = 0;
   LAWA_H5(path, H5Aread(attribute, H5T_NATIVE_INT64, &value));
   return value;
 }
 
 std::string read_text_attribute(hid_t file, const std::string& path, const char* name) {
-  const Handle attribute(LAWA_H5(path, H5Aopen(file, name, H5P_DEFAULT)), H5Aclose);
+  const Handle attribute = open_attribute(file, path, name);
   const Handle stored(LAWA_H5(path, H5Aget_type(attribute)), H5Tclose);
   std::string text(text_length(path, name, stored), '\0');
   LAWA_H5(path, H5Aread(attribute, stored, text.data()));

@@ -53,6 +53,9 @@ Handle selection(hsize_t size, hsize_t begin, hsize_t end);
 /// Opens a file for reading, without locks. Errors name the file: not HDF5, truncated, missing.
 Handle open_for_reading(const std::string& path);
 
+/// Errors: the dataset's values don't lie in the file in one piece (HDF5 1.10 itself crashes on reading some damaged files).
+void check_stored(hid_t dataset, const std::string& path, const char* name);
+
 /// A text as a scalar dataset of fixed length (attributes are limited to 64 KB).
 void write_text(hid_t file, const std::string& path, const char* name, const std::string& text);
 std::string read_text(hid_t file, const std::string& path, const char* name);

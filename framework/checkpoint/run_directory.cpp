@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include "core/files.hpp"
 
@@ -29,6 +30,15 @@ int lock_file(const fs::path& path) {
   LAWA_CHECK(error != EACCES && error != EAGAIN, path.string(), ": another process is running in this folder",
              known && holder.l_pid > 0 ? " (pid " + std::to_string(holder.l_pid) + ")" : "", "; wait for it or end it");
   return -1;  // a file system without locks: go on without
+}
+
+/// Nothing where the record is damaged: what can't be read is left alone.
+std::optional<CommitRecord> readable_record(const fs::path& path) {
+  try {
+    return read_record(path);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -85,16 +95,16 @@ void RunDirectory::cut_metrics(int64_t step) const {
   write_file(path, kept);
 }
 
-void RunDirectory::retire_states(int64_t count) const {
+void RunDirectory::retire_states(int64_t count, int64_t newest) const {
   if (!root_) return;
   const auto steps = recorded_steps(checkpoints_);
   int64_t kept = 0;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-    CommitRecord record = read_record(record_path(checkpoints_, *step));
-    if (!record.state || ++kept <= count) continue;
-    const fs::path file = checkpoints_ / record.state->name;
-    record.state.reset();
-    write_record(checkpoints_, record);
+    auto record = *step <= newest ? readable_record(record_path(checkpoints_, *step)) : std::nullopt;
+    if (!record || !record->state || ++kept <= count) continue;
+    const fs::path file = checkpoints_ / record->state->name;
+    record->state.reset();
+    write_record(checkpoints_, *record);
     fs::remove(file);
   }
 }

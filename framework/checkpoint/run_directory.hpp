@@ -26,8 +26,9 @@ class RunDirectory {
   void append(const Json& line) const;
   /// Drops the lines of metrics.jsonl after `step`, what can't be read among them. Rank 0 works, others return.
   void cut_metrics(int64_t step) const;
-  /// Keeps the newest `count` state files and removes older ones, each after its record has ceased to name it. On rank 0 only.
-  void retire_states(int64_t count) const;
+  /// Of the states up to step `newest`, keeps the last `count` and removes the others, each after its record has ceased to name it.
+  /// What lies beyond (damaged, or the run would be there) and what can't be read doesn't count. On rank 0 only.
+  void retire_states(int64_t count, int64_t newest) const;
 
  private:
   void open_on_root(const std::string& trajectory_hash);

@@ -85,7 +85,16 @@ std::string to_toml(double value) {
   if (text.find_first_of(".en") == std::string::npos) text += ".0";
   return text;
 }
-std::string to_toml(const std::string& value) { return Json(value).dump(); }  // JSON strings are TOML basic strings
+std::string to_toml(const std::string& value) {
+  std::string text;
+  try {
+    text = Json(value).dump();  // JSON's strings are TOML's basic strings, but for one character
+  } catch (const Json::exception&) {
+    fail(__FILE__, __LINE__, "a text in the config is not UTF-8: ", value);
+  }
+  for (size_t at; (at = text.find('\x7f')) != std::string::npos;) text.replace(at, 1, "\\u007f");
+  return text;
+}
 std::string to_toml(const std::vector<std::string>& value) {
   std::string text = "[";
   for (const std::string& element : value) text += (text.size() > 1 ? ", " : "") + to_toml(element);

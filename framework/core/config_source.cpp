@@ -63,7 +63,9 @@ void ConfigSource::add_override(const std::string& word) {
   } catch (const toml::parse_error&) {
     table.clear();
   }
-  if (table.size() != 1) table = toml::table{{"value", text}};
+  const toml::node* node = table.size() == 1 ? table.get("value") : nullptr;
+  if (node == nullptr || node->is_table() || node->is_date() || node->is_time() || node->is_date_time())
+    table = toml::table{{"value", text}};  // a folder may well be named 2024-05-01
   entries_.insert_or_assign(key, Entry{to_value(*table.get("value"), key, "command line"), "command line"});
 }
 

@@ -33,12 +33,12 @@ void make_durable(const fs::path& path) {
 
 fs::path part_of(const fs::path& path) { return path.string() + ".part"; }
 
-void commit_file(const fs::path& path) {
-  make_durable(part_of(path));
+void commit_file(const fs::path& path, bool durably) {
+  if (durably) make_durable(part_of(path));
   std::error_code error;
   fs::rename(part_of(path), path, error);
   LAWA_CHECK(!error, path.string(), ": can't be renamed from its .part: ", error.message());
-  make_durable(path.has_parent_path() ? path.parent_path() : fs::path("."));
+  if (durably) make_durable(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
 void write_file(const fs::path& path, const std::string& text) {

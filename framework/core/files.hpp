@@ -14,8 +14,8 @@ void make_durable(const std::filesystem::path& path);
 /// `path` with ".part" behind it: the name under which a file is written before it is whole.
 std::filesystem::path part_of(const std::filesystem::path& path);
 
-/// Renames part_of(path) to `path`, durably: fsync of the file, rename, fsync of the folder.
-void commit_file(const std::filesystem::path& path);
+/// Renames part_of(path) to `path`; durably unless told otherwise: fsync of the file, rename, fsync of the folder.
+void commit_file(const std::filesystem::path& path, bool durably = true);
 
 /// Writes a whole file, durably; an older file of that name is replaced in one step.
 void write_file(const std::filesystem::path& path, const std::string& text);

@@ -38,7 +38,7 @@ class TokenSet {
 
   /// Tokens in all files.
   int64_t size() const;
-  /// Places where a window of `length` + 1 tokens can begin. Errors: none.
+  /// Places where a window of `length` + 1 tokens can begin. Errors: there is no such place.
   int64_t windows(int64_t length) const;
   /// Window `index` of windows(length): length + 1 consecutive tokens.
   std::span<const uint16_t> window(int64_t index, int64_t length) const;

@@ -8,6 +8,21 @@
 
 namespace lawa {
 
+namespace {
+
+constexpr int64_t largest_size = int64_t{1} << 48;  // elements of a table that is read: far from overflow in bytes
+
+/// True when the extents are positive and their product is at most `limit`.
+bool possible(const std::vector<int64_t>& shape, int64_t limit) {
+  for (const int64_t extent : shape) {
+    if (extent <= 0 || extent > limit) return false;
+    limit /= extent;
+  }
+  return true;
+}
+
+}  // namespace
+
 int64_t Parameter::size() const { return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()); }
 
 void ParameterTable::add(Parameter parameter) {
@@ -40,14 +55,14 @@ Json ParameterTable::to_json() const {
 }
 
 ParameterTable ParameterTable::from_json(const Json& json, const std::string& place) {
+  LAWA_CHECK(json.is_array(), place, ": the table of tensors is not a list");
   ParameterTable table;
   try {
     for (const Json& entry : json) {
       Parameter p{.name = entry.at("name"), .shape = entry.at("shape"), .decay = entry.at("decay")};
       LAWA_CHECK(entry.at("offset") == table.size(), place, ": tensor ", p.name, " begins at ", entry.at("offset").dump(),
                  " where ", table.size(), " was expected");
-      LAWA_CHECK(std::ranges::all_of(p.shape, [](int64_t n) { return n > 0 && n < int64_t{1} << 40; }), place, ": tensor ", p.name,
-                 " has an impossible shape");
+      LAWA_CHECK(possible(p.shape, largest_size - table.size()), place, ": tensor ", p.name, " has an impossible shape");
       table.add(std::move(p));
     }
   } catch (const Json::exception& error) {
