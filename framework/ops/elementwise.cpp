@@ -37,8 +37,8 @@ void gelu(const Exec& exec, Gelu form, const Matrix<float>& x, const Matrix<floa
 void gelu_backward(const Exec& exec, Gelu form, const Matrix<float>& x, const Matrix<float>& dy, const Matrix<float>& dx) {
   if (form == Gelu::tanh)
     map("lawa::gelu_tanh_backward", exec, x, dy, dx, KOKKOS_LAMBDA(float a, float d) {
-      const float s = sigmoid(2 * slope * (a + cubic * a * a * a));
-      return d * (s + a * s * (1 - s) * 2 * slope * (1 + 3 * cubic * a * a));
+      const float e = exponential(-2 * slope * (a + cubic * a * a * a)), s = 1 / (1 + e);
+      return d * (s + a * (e * s) * s * 2 * slope * (1 + 3 * cubic * a * a));  // e s is 1 - s without its cancellation
     });
   else
     map("lawa::gelu_erf_backward", exec, x, dy, dx, KOKKOS_LAMBDA(float a, float d) {

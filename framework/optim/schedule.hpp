@@ -24,7 +24,7 @@ void visit(ScheduleConfig& c, Visitor&& v) {
 void check(const ScheduleConfig& config, const ConfigSource& source);
 
 /// The learning rate of the update that makes step `step` (1, 2, …), as the released scripts count: with it = step - 1,
-/// peak * it / warmup during the warm-up (the first is zero), then by `kind`.
+/// peak * it / warmup during the warm-up (the first is zero), then by `kind`. So the last update is one step short of final_lr.
 double learning_rate(const ScheduleConfig& config, int64_t step);
 
 }  // namespace lawa

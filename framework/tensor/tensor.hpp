@@ -27,11 +27,11 @@ using HostVector = Vector<T, HostMemory>;
 using Tokens = Vector<int32_t>;
 
 template <class View>
-int64_t rows(const View& view) {
+KOKKOS_INLINE_FUNCTION int64_t rows(const View& view) {
   return static_cast<int64_t>(view.extent(0));
 }
 template <class View>
-int64_t columns(const View& view) {
+KOKKOS_INLINE_FUNCTION int64_t columns(const View& view) {
   return static_cast<int64_t>(view.extent(1));
 }
 
