@@ -86,8 +86,11 @@ CommitRecord read_record(const fs::path& path) {
   }
 }
 
-std::vector<int64_t> recorded_steps(const fs::path& folder) {
-  static const std::regex pattern(R"(step_(\d{8,18})\.json)");
+namespace {
+
+/// N of the files step_N<suffix> in a folder, ascending.
+std::vector<int64_t> steps_of_files(const fs::path& folder, const std::string& suffix) {
+  const std::regex pattern(R"(step_(\d{8,18}))" + suffix);
   std::vector<int64_t> steps;
   if (!fs::is_directory(folder)) return steps;
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -98,6 +101,11 @@ std::vector<int64_t> recorded_steps(const fs::path& folder) {
   std::ranges::sort(steps);
   return steps;
 }
+
+}  // namespace
+
+std::vector<int64_t> recorded_steps(const fs::path& folder) { return steps_of_files(folder, R"(\.json)"); }
+std::vector<int64_t> state_steps(const fs::path& folder) { return steps_of_files(folder, R"(\.state\.h5)"); }
 
 std::vector<fs::path> weights_files(const std::vector<std::string>& places) {
   std::vector<fs::path> files;

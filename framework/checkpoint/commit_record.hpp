@@ -49,6 +49,8 @@ void write_record(const std::filesystem::path& folder, const CommitRecord& recor
 CommitRecord read_record(const std::filesystem::path& path);
 /// Steps of the records in a folder, ascending; none where the folder doesn't exist.
 std::vector<int64_t> recorded_steps(const std::filesystem::path& folder);
+/// Steps of the state files in a folder, ascending, whether a record names them or not.
+std::vector<int64_t> state_steps(const std::filesystem::path& folder);
 
 /// The weights files that some places name: a .h5 file itself; of a run's folder or a folder of checkpoints, those with a
 /// commit record, by step. Errors: a place that doesn't exist or holds no checkpoint.

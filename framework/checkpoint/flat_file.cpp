@@ -83,9 +83,12 @@ void FlatFileReader::read(const std::string& array, Range range, std::span<float
   const auto expected = read_checksums(state_->file, path(), array, size, blocks), found = block_checksums(out);
   const auto damaged = std::ranges::mismatch(expected, found).in1 - expected.begin();
   if (damaged == std::ssize(expected)) return;
-  const int64_t element = (blocks.begin + damaged) * block_size;
-  fail(__FILE__, __LINE__, path(), ": /", array, " is damaged in block ", blocks.begin + damaged, " (elements from ", element, ", in ",
-       header().table.at(element).name, "): its checksum doesn't verify");
+  const int64_t begin = (blocks.begin + damaged) * block_size;
+  std::string tensors;
+  for (const auto& segment : header().table.segments({begin, begin + block_size}))
+    tensors += (tensors.empty() ? "" : ", ") + segment.parameter->name;
+  fail(__FILE__, __LINE__, path(), ": /", array, " is damaged in block ", blocks.begin + damaged, ", elements from ", begin, " (",
+       tensors, "): its checksum doesn't verify");
 }
 
 std::string FlatFileReader::digest(const std::string& array) const {

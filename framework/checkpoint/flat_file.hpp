@@ -51,7 +51,7 @@ class FlatFileReader {
   /// Names of the arrays over 0..P-1, in alphabetical order.
   std::vector<std::string> arrays() const;
   /// Elements [range.begin, range.end) into `out`; begin is a multiple of 4096, end too or P. Every block is verified; errors name
-  /// the file, the array, and the tensor in which a damaged block lies.
+  /// the file, the array, and the tensors that share a damaged block.
   void read(const std::string& array, Range range, std::span<float> out) const;
   /// XXH3-128 over all block checksums of an array: equal for equal contents.
   std::string digest(const std::string& array) const;

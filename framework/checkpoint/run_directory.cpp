@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
+#include <utility>
 
 #include "core/files.hpp"
 
@@ -97,15 +98,13 @@ void RunDirectory::cut_metrics(int64_t step) const {
 
 void RunDirectory::retire_states(int64_t count, int64_t newest) const {
   if (!root_) return;
-  const auto steps = recorded_steps(checkpoints_);
+  const auto steps = state_steps(checkpoints_);
   int64_t kept = 0;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     auto record = *step <= newest ? readable_record(record_path(checkpoints_, *step)) : std::nullopt;
-    if (!record || !record->state || ++kept <= count) continue;
-    const fs::path file = checkpoints_ / record->state->name;
-    record->state.reset();
-    write_record(checkpoints_, *record);
-    fs::remove(file);
+    if (!record || (record->state && ++kept <= count)) continue;
+    if (std::exchange(record->state, std::nullopt)) write_record(checkpoints_, *record);
+    fs::remove(state_path(checkpoints_, *step));  // also one whose record ceased to name it just before a kill
   }
 }
 

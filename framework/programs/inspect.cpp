@@ -4,12 +4,22 @@
 #include "programs/arguments.hpp"
 
 namespace lawa {
+namespace {
+
+/// No key is known here.
+struct NoConfig {};
+template <class Visitor>
+void visit(NoConfig&, Visitor&&) {}
+
+}  // namespace
 
 void inspect_command(const Communicator& comm, const Arguments& arguments) {
-  if (arguments.help || arguments.places.empty()) {
+  if (arguments.help) {
     if (comm.root()) std::printf("lawa inspect FILE.h5|FOLDER …\nPrints each weights file's header as one JSON object a line; verifies every block.\n");
     return;
   }
+  load_config<NoConfig>(arguments.source);
+  LAWA_CHECK(!arguments.places.empty(), "lawa inspect: name weights files or folders of them");
   comm.on_root([&] {
     for (const auto& file : weights_files(arguments.places)) {
       verify_by_record(file);

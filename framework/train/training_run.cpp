@@ -39,11 +39,10 @@ class TrainingRun {
       comm.together([&] { validation_.emplace(config.data.validation, "data.validation" + source.where("data.validation")); });
       checked_digest(comm, *validation_, config.model.vocabulary);
     }
-    const Json provenance = identify(digest);
+    identify(digest);
     directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash);
     if (complete()) return;
     gemm_rate_ = comm.sum(measured_gemm_rate(Exec()));
-    describe(provenance);
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
     if (validation_) evaluator_.emplace(*validation_, config.data.validation_sequences, micro, config.model.context, comm);
@@ -53,6 +52,7 @@ class TrainingRun {
   void train() {
     if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(config_.schedule.steps) + " steps");
     begin();
+    describe();  // only now: a run that can't begin leaves nothing that would be taken for it
     const int64_t first = trainer_->step(), last = config_.schedule.steps;
     while (trainer_->step() < last) {
       const Stopwatch clock;
@@ -68,8 +68,8 @@ class TrainingRun {
   }
 
  private:
-  /// Fills header_ with the run's hashes; returns what its checkpoints say about their origin.
-  Json identify(const std::string& tokens_digest) {
+  /// Fills header_ with the run's hashes and what its checkpoints say about their origin.
+  void identify(const std::string& tokens_digest) {
     const std::string start = config_.start.weights.empty() ? config_.start.checkpoint : config_.start.weights;
     std::string start_digest;
     if (!start.empty()) {
@@ -85,7 +85,6 @@ class TrainingRun {
     header_ = {.kind = "weights", .step = 0, .tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest),
                .config_hash = config_hash(config_), .git = program.git, .table = table_, .config = dump_config(config_),
                .provenance = provenance};
-    return provenance;
   }
 
   /// True when the run's last checkpoint is there and whole. Collective.
@@ -104,8 +103,9 @@ class TrainingRun {
     return comm_.broadcast(whole) == 1;
   }
 
-  void describe(Json provenance) {
+  void describe() {
     const Version program = version();
+    Json provenance = header_.provenance;
     provenance.update({{"git", program.git}, {"build", program.build}, {"trajectory_hash", header_.trajectory_hash},
                        {"config_hash", header_.config_hash}, {"ranks", comm_.size()}, {"device", device_name()},
                        {"gemm_flops_per_second", gemm_rate_}});
