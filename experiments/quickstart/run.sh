@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# The quickstart, from nothing to a figure: bash experiments/quickstart/run.sh [--publish]
+# The quickstart, from nothing to a figure: bash experiments/quickstart/run.sh [--publish | --smoke]
 #
 # Sets up, builds, prepares the text, trains, averages, evaluates, draws. Run again, it redoes only what isn't done; a
 # training that was interrupted goes on from its newest checkpoint. Everything is written under runs/quickstart/.
 #
 #   --publish     copy the data and the picture to paper_figures/quickstart/
+#   --smoke       the same chain in seconds: a few steps that show nothing, under runs/quickstart_smoke/
+#   LAWA_OUT      another folder to write to
 #   LAWA_RANKS    MPI ranks (default: the machine's cores, at most 2)
 #   LAWA_PYTHON   the Python interpreter (default: /usr/bin/python3)
 #   LAWA_TEXT     a text file or a folder of them to train on (default: English prose from Debian's documentation packages)
@@ -13,19 +15,31 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 trap 'printf "\nstopped; run it again to go on\n" >&2; exit 130' INT TERM
 SECONDS=0
 
-publish=no
+publish=no smoke=no
 case ${1:-} in
   '') ;;
   --publish) publish=yes ;;
+  --smoke) smoke=yes ;;
   *) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
 bash "$project/framework/setup/setup.sh"
 source "$project/framework/setup/environment.sh"   # after the set-up: it may just have installed Python
 [[ -z ${LAWA_TEXT:-} ]] || LAWA_TEXT=$(realpath "$LAWA_TEXT")
+[[ -z ${LAWA_OUT:-} ]] || LAWA_OUT=$(realpath -m "$LAWA_OUT")
 cd "$root"
 here=experiments/quickstart
 out=runs/quickstart
+train_keys=() average_keys=() evaluate_keys=()
+if [[ $smoke == yes ]]; then
+  out=runs/quickstart_smoke
+  train_keys=(schedule.steps=40 schedule.warmup_steps=4 checkpoint.steps=4 checkpoint.state_steps=20 evaluate.steps=20)
+  average_keys=(averaging.stride=4)
+  evaluate_keys=(data.validation_sequences=8)
+fi
+out=${LAWA_OUT:-$out}
+train_keys+=("data.train=$out/data/train.bin")
+evaluate_keys+=("data.validation=$out/data/val.bin")
 mkdir -p "$out/evaluate"
 
 # phase NAME COMMAND...: announces a command and runs it. note: its seconds, for provenance.json, also when it was stopped.
@@ -69,21 +83,21 @@ prepare() {
 
 train() {   # ARM SEED; the program itself knows what of the run is there already
   lawa train experiments/models/quickstart.toml "$here/train.toml" "$here/evaluate.toml" "$here/$1.toml" \
-    "seed=$2" "run.directory=$out/$1_seed$2"
+    "seed=$2" "run.directory=$out/$1_seed$2" "${train_keys[@]}" "${evaluate_keys[@]}"
 }
 
 average() {   # RUN
   rm -rf "$out/$1_lawa"   # of other inputs, or unfinished
-  lawa average "$here/average.toml" "source=$out/$1" "destination=$out/$1_lawa"
+  lawa average "$here/average.toml" "source=$out/$1" "destination=$out/$1_lawa" "${average_keys[@]}"
 }
 
 evaluate() {   # RUN MODEL FOLDER
   local file=$out/evaluate/$1_$2.jsonl
-  lawa evaluate "$3" "$here/evaluate.toml" >"$file.part"
+  lawa evaluate "$3" "$here/evaluate.toml" "${evaluate_keys[@]}" >"$file.part"
   mv "$file.part" "$file"
 }
 
-phase build bash framework/setup/build.sh cpu
+phase build bash framework/setup/build.sh cpu lawa
 [[ -f $out/data/meta.json ]] || phase text prepare
 
 runs=$("$python" analysis/spec.py quickstart)

@@ -24,14 +24,15 @@ void Log::line(const std::string& text) {
   std::fprintf(stderr, "%s\n", text.c_str());
 }
 
-void Log::progress(int64_t done, int64_t total, int64_t first, const std::string& text) {
+void Log::progress(int64_t done, int64_t total, const std::string& text) {
   const double now = clock_.seconds();
+  if (began_with_ < 0) began_with_ = done, began_at_ = now;
   const bool last = done >= total;
   if (!enabled_ || (!last && now - printed_at_ < (terminal_ ? terminal_interval_seconds : plain_interval_seconds))) return;
   printed_at_ = now;
-  const double left = done > first ? now * static_cast<double>(total - done) / static_cast<double>(done - first) : 0;
   std::string line = std::to_string(done) + "/" + std::to_string(total) + "  " + text;
-  if (!last) line += "  " + duration(left) + " left";
+  if (!last && done > began_with_)
+    line += "  " + duration((now - began_at_) * static_cast<double>(total - done) / static_cast<double>(done - began_with_)) + " left";
   if (terminal_ && !last) {
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
     std::fflush(stderr);

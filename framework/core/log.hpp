@@ -17,14 +17,16 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   void line(const std::string& text);
-  /// `done` of `total` steps of work, begun at `first` in this process (for the time left); `text` is what to say beside it.
-  void progress(int64_t done, int64_t total, int64_t first, const std::string& text);
+  /// `done` of `total` steps of work; `text` is what to say beside it. The time left is judged from what was done since the first
+  /// call, which says none.
+  void progress(int64_t done, int64_t total, const std::string& text);
 
  private:
   void clear();
 
   bool enabled_, terminal_, open_ = false;
-  double printed_at_ = -1e9;
+  double printed_at_ = -1e9, began_at_ = 0;
+  int64_t began_with_ = -1;  ///< steps done at the first call
   Stopwatch clock_;
 };
 

@@ -47,7 +47,7 @@ void average_command(const Communicator& comm, const Arguments& arguments) {
   for (int64_t done = 0; done < total; ++done) {
     const Average& average = wanted[static_cast<size_t>(done)];
     write_average(comm, config.averaging, average, sources, config.destination);
-    log.progress(done + 1, total, 0, "average of " + std::to_string(average.members.size()) + " up to step " + std::to_string(average.step));
+    log.progress(done + 1, total, "average of " + std::to_string(average.members.size()) + " up to step " + std::to_string(average.step));
   }
   if (total == 0) log.line(config.destination + ": every average is there already");
 }

@@ -115,7 +115,7 @@ void evaluate_command(const Communicator& comm, const Arguments& arguments) {
     const Json line = evaluator.evaluate(files[i]);
     if (comm.root()) std::printf("%s\n", line.dump().c_str());
     std::fflush(stdout);
-    log.progress(static_cast<int64_t>(i + 1), std::ssize(files), 0, "loss " + std::to_string(line.at("loss").get<double>()));
+    log.progress(static_cast<int64_t>(i + 1), std::ssize(files), "loss " + std::to_string(line.at("loss").get<double>()));
   }
 }
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Configures (when needed) and builds one CMake preset: bash framework/setup/build.sh [cpu|debug|cuda]
+# Configures (when needed) and builds one CMake preset, or only some targets: bash framework/setup/build.sh [cpu|debug|cuda] [TARGET...]
 # One moving line on a terminal, silence elsewhere; the compiler's words only when it fails.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 preset=${1:-cpu}
+targets=("${@:2}")
+[[ ${#targets[@]} == 0 ]] && targets=(all)
 cd "$root"
 log=build/$preset.log
 mkdir -p build
@@ -23,7 +25,7 @@ if [[ ! -f build/$preset/build.ninja || CMakePresets.json -nt build/$preset/buil
 fi
 if [[ -t 2 ]]; then
   export NINJA_STATUS='build: %f of %t, %e s  '   # ninja rewrites this line in place
-  cmake --build --preset "$preset" --parallel "$cores" >&2 || fail "building the preset '$preset' failed"
+  cmake --build --preset "$preset" --parallel "$cores" --target "${targets[@]}" >&2 || fail "building the preset '$preset' failed"
 else
-  quietly cmake --build --preset "$preset" --parallel "$cores"
+  quietly cmake --build --preset "$preset" --parallel "$cores" --target "${targets[@]}"
 fi

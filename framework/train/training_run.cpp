@@ -53,12 +53,11 @@ class TrainingRun {
     if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(config_.schedule.steps) + " steps");
     begin();
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
-    const int64_t first = trainer_->step(), last = config_.schedule.steps;
-    while (trainer_->step() < last) {
+    for (const int64_t last = config_.schedule.steps; trainer_->step() < last;) {
       const Stopwatch clock;
       const StepResult result = trainer_->train_step();
       trainer_->exec().fence();
-      report(result, clock.seconds(), first);
+      report(result, clock.seconds());
       if (evaluator_ && due(config_.evaluate.steps, result.step, last)) evaluate();
       const bool state = due(config_.checkpoint.state_steps, result.step, last);
       if (state || due(config_.checkpoint.steps, result.step, last)) save(state);
@@ -174,7 +173,7 @@ class TrainingRun {
     }
   }
 
-  void report(const StepResult& result, double seconds, int64_t first) {
+  void report(const StepResult& result, double seconds) {
     const double tokens = static_cast<double>(config_.batch.global_sequences * config_.model.context);
     const double rate = tokens / seconds, mfu = rate * flops_per_token(config_.model) / gemm_rate_;
     directory_->append({{"kind", "train"}, {"step", result.step}, {"loss", result.loss}, {"lr", result.lr},
@@ -182,7 +181,7 @@ class TrainingRun {
                         {"tokens_per_second", rate}, {"mfu", number(mfu)}});
     char text[120];
     std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", result.loss, result.lr, result.grad_norm, rate);
-    log_.progress(result.step, config_.schedule.steps, first, text);
+    log_.progress(result.step, config_.schedule.steps, text);
   }
 
   void evaluate() {

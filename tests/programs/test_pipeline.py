@@ -1,97 +1,53 @@
-"""The quickstart's chain at smoke scale, from a text to verdicts; what is done is not done again, and repeats its bytes."""
+"""The quickstart's own run.sh at smoke scale, from a text to verdicts; what is done is not done again."""
 import json
-import shutil
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
-from runner import ROOT, TINY, python, snapshot, succeed
+from runner import ROOT, snapshot
 
-HERE = ROOT / "experiments" / "quickstart"
-DATA = ("data.train=data/train.bin", "data.validation=data/val.bin", "data.validation_sequences=16")
-SMOKE = ("schedule.steps=40", "schedule.warmup_steps=2", "batch.global_sequences=4", "evaluate.steps=20", "checkpoint.steps=4",
-         "checkpoint.state_steps=20")
+STEPS, STRIDE, WINDOW = 40, 4, 5
 
 
-def analyse(script, *words):
-    result = python(f"analysis/{script}.py", *words)
+def quickstart(folder):
+    """Runs it with a text of our own; returns (stdout, stderr)."""
+    result = subprocess.run(["bash", ROOT / "experiments" / "quickstart" / "run.sh", "--smoke"], text=True, capture_output=True,
+                            timeout=300, env=os.environ | {"LAWA_TEXT": str(folder / "text.txt"), "LAWA_OUT": str(folder / "out")})
     assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def runs():
-    """The figure's arms and seeds, as its run.sh gets them."""
-    return [line.split() for line in analyse("spec", "quickstart").splitlines()]
-
-
-def prepare():
-    return python("data/prepare.py", "text.txt", "--tokenizer", "bytes", "--validation-fraction", 0.2, "--output", "data")
-
-
-def train():
-    for arm, seed in runs():
-        succeed("train", TINY, HERE / "train.toml", HERE / "evaluate.toml", HERE / f"{arm}.toml", *DATA, *SMOKE, f"seed={seed}",
-                f"run.directory={arm}_seed{seed}", ranks=2)
-
-
-def average():
-    for arm, seed in runs():
-        succeed("average", HERE / "average.toml", f"source={arm}_seed{seed}", f"destination={arm}_seed{seed}_lawa",
-                "averaging.stride=4", "averaging.skip_existing=true", ranks=2)
-
-
-def evaluate():
-    Path("evaluate").mkdir(exist_ok=True)
-    for arm, seed in runs():
-        for model, folder in {"plain": f"{arm}_seed{seed}", "lawa": f"{arm}_seed{seed}_lawa"}.items():
-            lines = succeed("evaluate", folder, HERE / "evaluate.toml", *DATA[1:], ranks=2).out
-            Path(f"evaluate/{arm}_seed{seed}_{model}.jsonl").write_text(lines)
-
-
-def draw():
-    analyse("collect", "quickstart", "--runs", ".")
-    return analyse("run", "quickstart", "--from", ".")
-
-
-def numbers_of(path):
-    """Evaluations without the time that they took."""
-    return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in path.read_text().splitlines()]
+    return result.stdout, result.stderr
 
 
 @pytest.fixture(scope="module")
 def chain(finished, tmp_path_factory):
-    """The whole chain, run once in a folder that is the current one from here on; what it printed at its end."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("chain"))
-        shutil.copy(finished / "text.txt", ".")
-        assert prepare().returncode == 0
-        train()
-        average()
-        evaluate()
-        yield draw()
+    """(the folder, what was printed)"""
+    folder = tmp_path_factory.mktemp("quickstart")
+    (folder / "text.txt").write_text((finished / "text.txt").read_text() * 20)
+    return folder, quickstart(folder)
 
 
 def test_chain_ends_in_a_figure_and_verdicts(chain):
-    arms, averages = len(runs()), 40 // 4 - 5 + 1
-    rows = Path("data.csv").read_text().splitlines()
-    assert len(rows) == 1 + arms * (40 // 4 + averages)
-    assert Path("figure.png").read_bytes().startswith(b"\x89PNG") and Path("figure.pdf").read_bytes().startswith(b"%PDF")
-    verdicts = json.loads(Path("verdicts.json").read_text())
-    assert verdicts and "figure.png" in chain
-    line = json.loads(Path("evaluate/high_seed1_lawa.jsonl").read_text().splitlines()[-1])
-    assert (line["scheme"], line["window"], line["stride"], line["step"]) == ("sliding", 5, 4, 40)
-    assert not list(Path().rglob("*.part"))
+    folder, (printed, _) = chain
+    out = folder / "out"
+    plain, averages = STEPS // STRIDE, STEPS // STRIDE - WINDOW + 1
+    assert len((out / "data.csv").read_text().splitlines()) == 1 + 2 * (plain + averages)
+    assert (out / "figure.png").read_bytes().startswith(b"\x89PNG") and (out / "figure.pdf").read_bytes().startswith(b"%PDF")
+    verdicts = json.loads((out / "verdicts.json").read_text())
+    assert f"{out}/figure.png" in printed and all(verdict["text"] in printed for verdict in verdicts)
+    line = json.loads((out / "evaluate" / "high_seed1_lawa.jsonl").read_text().splitlines()[-1])
+    assert (line["scheme"], line["window"], line["stride"], line["step"]) == ("sliding", WINDOW, STRIDE, STEPS)
+    assert not list(Path(out).rglob("*.part"))
 
 
-def test_second_time_nothing_is_done_again_and_the_rest_repeats_its_bytes(chain):
-    first = snapshot()
-    refused = prepare()
-    assert refused.returncode == 1 and "exists" in refused.stderr
-    train()
-    average()
-    assert snapshot() == first
-    evaluated = {path: numbers_of(path) for path in Path("evaluate").iterdir()}
-    evaluate()
-    assert {path: numbers_of(path) for path in evaluated} == evaluated
-    draw()
-    for name in ("data.csv", "provenance.json", "verdicts.json", "figure.png", "figure.pdf"):
-        assert Path(name).read_bytes() == first[Path(name)][1]
+def test_second_time_nothing_is_done_again(chain):
+    folder, _ = chain
+    seconds = folder / "out" / "seconds.tsv"
+    drawn = {folder / "out" / name for name in ("figure.png", "figure.pdf", "verdicts.json")}
+    logged = {path for path in snapshot(folder / "out") if path.name == "seconds.tsv"}
+    before = snapshot(folder / "out")
+    quickstart(folder)
+    after = snapshot(folder / "out")
+    assert {path for path in before | after if before.get(path) != after.get(path)} <= drawn | logged
+    assert all(after[path][1] == before[path][1] for path in drawn)
+    phases = [line.split("\t")[0] for line in seconds.read_text().splitlines()]
+    assert not [phase for phase in phases[phases.index("collect") + 1:] if phase.startswith(("text", "average", "evaluate", "collect"))]

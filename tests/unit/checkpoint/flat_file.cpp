@@ -98,7 +98,7 @@ TEST_F(FlatFiles, ARepeatedWriteRepeatsTheirBytes) {
 TEST_F(FlatFiles, ADamagedBlockIsNamedWithItsTensor) {
   test::flip_bit(path, weights_bytes().begin + 9000 * 4);
   EXPECT_THAT(error_of_reading(),
-              HasSubstr(path.string() + ": /weights is damaged in block 2 (elements from 8192, in ln_f.weight)"));
+              HasSubstr(path.string() + ": /weights is damaged in block 2, elements from 8192 (ln_f.weight)"));
   std::vector<float> room(8192);
   EXPECT_NO_THROW(FlatFileReader(path, "weights").read("weights", {0, 8192}, room)) << "the other blocks are whole";
 }

@@ -1,0 +1,90 @@
+"""Writes README.md's numbers from the committed results: python3 analysis/readme.py [--check]
+
+README.md holds each table between <!-- name --> and <!-- /name -->. --check changes nothing and exits with 1 where a table isn't
+the one that the results give.
+"""
+import argparse
+import json
+import re
+import sys
+
+import numpy as np
+
+import spec as specs
+import table as tables
+import verdicts
+from spec import ROOT
+
+
+def grid(header, rows):
+    """A Markdown table; the first column is left-aligned, numbers to the right."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def quickstart():
+    """Mean losses over the verdict's part of training, their difference, and the verdicts."""
+    spec = specs.load("quickstart")
+    table = tables.read(ROOT / "paper_figures" / "quickstart" / "data.csv")
+    rows = []
+    for arm, verdict in zip(spec.arms, verdicts.judge_all(table, spec)):
+        means = {model: np.mean([[curve[step] for step in curve if verdict.first_step <= step <= verdict.last_step]
+                                 for curve in (table.curve(arm.name, seed, model) for seed in spec.seeds)])
+                 for model in ("plain", "lawa")}
+        rate = table.only("peak_lr", arm=arm.name)
+        rows.append([f"{arm.label} ({rate:g})", f"{means['plain']:.4f}", f"{means['lawa']:.4f}",
+                     f"{verdicts.signed(verdict.mean)}", verdict.state])
+    larger = verdicts.judge_all(table, spec)[-1]
+    return (grid(["learning rate", "plain", "LAWA", "LAWA \u2212 plain", "LAWA is below plain"], rows)
+            + f"\n\n{larger.text}: {larger.state} ({verdicts.signed(larger.mean)} nats/token).")
+
+
+def quickstart_time():
+    """What the committed run took, from its provenance."""
+    provenance = json.loads((ROOT / "paper_figures" / "quickstart" / "provenance.json").read_text(encoding="utf-8"))
+    seconds = provenance["seconds"]
+    total, training = sum(seconds.values()), sum(value for phase, value in seconds.items() if phase.startswith("train "))
+    return (f"The committed run took {total / 60:.1f} minutes from a fresh clone, {training / 60:.1f} of them training, on two cores "
+            f"({provenance['machine']['processor']}, {provenance['machine']['system']}).")
+
+
+def benchmark():
+    """tests/benchmark/results.jsonl as a table."""
+    lines = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "results.jsonl").read_text().splitlines()]
+    rows = [[f"{line['model']} ({line['parameters'] / 1e6:.2f} M)", str(line["ranks"]), f"{line['tokens_per_second']:,.0f}",
+             f"{line['gemm_flops_per_second'] / 1e9:.0f} GFLOP/s", f"{100 * line['share_of_gemm_rate']:.0f} %",
+             f"{line['peak_memory_bytes_per_rank'] / 1e9:.2f} GB"] for line in lines]
+    return grid(["model", "ranks", "tokens/s", "matrix products", "share", "memory a rank"], rows)
+
+
+SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark}
+
+
+def written(text):
+    """README.md's text with every section made anew. Errors: a section that isn't there exactly once."""
+    for name, make in SECTIONS.items():
+        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
+        if len(re.findall(pattern, text, re.DOTALL)) != 1:
+            raise ValueError(f"README.md: <!-- {name} --> ... <!-- /{name} --> must stand there once")
+        text = re.sub(pattern, lambda found: found[1] + make() + found[2], text, flags=re.DOTALL)
+    return text
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Writes README.md's numbers from the committed results.")
+    parser.add_argument("--check", action="store_true", help="only say whether they are up to date")
+    args = parser.parse_args()
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    new = written(text)
+    if args.check and new != text:
+        sys.exit("README.md: its numbers aren't those of the committed results; python3 analysis/readme.py writes them")
+    if not args.check:
+        tables.write_whole(path, new)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"readme: {error}")
