@@ -1,26 +1,26 @@
-// Means of weights files, each rank over its own part of the flat weights.
+// Averages of weights files, each rank over its own part of the flat weights.
 #pragma once
 #include <filesystem>
-#include <span>
 #include <vector>
 
 #include "average/averaging_plan.hpp"
 #include "checkpoint/flat_file.hpp"
+#include "core/log.hpp"
 
 namespace lawa {
 
-/// Adds up float32 arrays in float64: one division, one rounding at the end.
-class Mean {
- public:
-  explicit Mean(size_t size) : sums_(size, -0.0) {}  // -0 + x = x, the sign of zero included
-  void add(std::span<const float> values);
-  /// out[i] = float(sum[i] / count); begins again.
-  void finish(std::span<float> out);
-
- private:
-  std::vector<double> sums_;
-  int64_t count_ = 0;
+struct AveragingOutput {
+  bool verify = true, fsync = true, skip_existing = false, allow_nonfinite = false;
+  int64_t memory_bytes = int64_t{256} << 20;
 };
+template <class Visitor>
+void visit(AveragingOutput& c, Visitor&& v) {
+  v("verify", c.verify, "read what was written back and verify it, before it gets its name");
+  v("fsync", c.fsync, "make each file durable before it gets its name");
+  v("skip_existing", c.skip_existing, "leave averages that are there already, if they are the same ones");
+  v("allow_nonfinite", c.allow_nonfinite, "average checkpoints that hold NaN or infinity");
+  v("memory_bytes", c.memory_bytes, "held of checkpoints and averages at a time, a rank", at_least(1 << 16));
+}
 
 /// One weights file that may be averaged.
 struct Source {
@@ -34,19 +34,39 @@ struct Source {
 /// runs or models.
 std::vector<Source> open_sources(const Communicator& comm, const std::vector<std::filesystem::path>& files);
 
-/// What an average's file says it is made from: scheme, window, stride, and each member's step and digest.
-Json describe_average(const AveragingConfig& config, const Average& average, const std::vector<Source>& sources);
+/// What an average's file says it is made from: scheme, window, stride, and each member's step, weight and digest.
+Json describe_average(const std::string& scheme, const Average& average, const std::vector<Source>& sources);
+/// The scheme and the members of such a description. Errors: it isn't one.
+std::pair<std::string, Average> described_average(const Json& description, const std::string& place);
 
-/// True where the file of an average is there already. On rank 0. Errors: it is there and may not be (averaging.skip_existing),
-/// or is another average.
-bool exists_already(const AveragingConfig& config, const Average& average, const std::vector<Source>& sources,
-                    const std::filesystem::path& destination);
+/// An average and the file that it is written to.
+struct PlannedFile {
+  Average average;
+  std::filesystem::path path;  ///< folder/step_….weights.h5
+  Json description;
+};
+/// Where the averages of a plan belong: in `destination` itself, or, of a grid, in its folders lawa_k005_nu000200 ….
+std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std::vector<Average>& plan,
+                                       const std::vector<Source>& sources, const std::filesystem::path& destination);
 
-/// Writes destination/step_….weights.h5 and its commit record. Collective. The result depends neither on the number of ranks nor
-/// on the order of the files; memory depends neither on the window nor on the model: `chunk_elements` (a multiple of 4096) are
-/// held at a time, in 16 bytes each.
-void write_average(const Communicator& comm, const AveragingConfig& config, const Average& average,
-                   const std::vector<Source>& sources, const std::filesystem::path& destination,
-                   int64_t chunk_elements = int64_t{1} << 22);
+/// Of planned files, those that aren't there yet. On one rank. Errors: one is there and may not be (averaging.skip_existing), or is
+/// another average.
+std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, bool skip_existing);
+
+struct AveragingTotals {
+  int64_t bytes_read = 0, bytes_written = 0;  ///< of weights, over all ranks, the verification's reading not counted
+  std::vector<std::string> digests;           ///< of each file's weights: the same from any number of ranks
+};
+
+/// Writes all files and their commit records in one walk over the checkpoints. Collective; communicates at the start and the end
+/// only. The bytes depend neither on the number of ranks nor on the order of the sources. Errors (a damaged, missing or non-finite
+/// source, a full disk) reach all ranks and leave no file.
+AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
+                               const std::vector<Source>& sources, Log& log);
+
+/// The digest of the average that a description asks for, made again from the sources and written nowhere. Collective. Errors: a
+/// member isn't among the sources, or isn't the file that it was.
+std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,
+                           const std::vector<Source>& sources, const std::string& place);
 
 }  // namespace lawa

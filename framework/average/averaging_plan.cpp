@@ -1,35 +1,126 @@
 #include "average/averaging_plan.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace lawa {
 namespace {
 
-/// The steps that a window may hold.
-std::vector<int64_t> snapshots(const AveragingConfig& config, const std::vector<int64_t>& steps) {
+/// The steps that an average may hold.
+std::vector<int64_t> snapshots(const AveragingConfig& config, int64_t stride, const std::vector<int64_t>& steps) {
   std::vector<int64_t> found;
   for (const int64_t step : steps) {
     const bool inside = step > 0 && step >= config.first && (config.last == 0 || step <= config.last);
-    if (inside && (config.stride == 0 || step % config.stride == 0)) found.push_back(step);
+    if (inside && (stride == 0 || step % stride == 0)) found.push_back(step);
   }
-  for (size_t i = 1; config.stride > 0 && i < found.size(); ++i)
-    LAWA_CHECK(found[i] - found[i - 1] == config.stride, "averaging.stride: there is no checkpoint of step ",
-               found[i - 1] + config.stride, ", between ", found[i - 1], " and ", found[i]);
+  for (size_t i = 1; stride > 0 && i < found.size(); ++i)
+    LAWA_CHECK(found[i] - found[i - 1] == stride, "averaging.stride: there is no checkpoint of step ", found[i - 1] + stride,
+               ", between ", found[i - 1], " and ", found[i]);
   return found;
+}
+
+/// c_1 … c_k from the oldest checkpoint to the newest -> the weights c_i - c_(i+1), with c_(k+1) = 0.
+std::vector<double> weights_of_curve(std::vector<double> curve) {
+  for (size_t i = 0; i + 1 < curve.size(); ++i) curve[i] -= curve[i + 1];
+  return curve;
+}
+
+/// The weights of a window of k checkpoints, oldest first.
+std::vector<double> window_weights(const AveragingConfig& config, size_t k) {
+  std::vector<double> weights(k, 1.0);
+  if (config.scheme == "weights") return config.weights;
+  if (config.scheme == "curve") return weights_of_curve(config.curve);
+  for (size_t i = 0; i < k; ++i) {
+    if (config.scheme == "linear") weights[i] = static_cast<double>(i + 1);
+    if (config.scheme == "1-sqrt") weights[i] = 1 - std::sqrt(static_cast<double>(i) / static_cast<double>(k));
+  }
+  return config.scheme == "1-sqrt" ? weights_of_curve(weights) : weights;
+}
+
+/// Snapshots [begin, end) with the weights.
+Average average_of(const std::vector<int64_t>& found, size_t begin, size_t end, const std::vector<double>& weights) {
+  Average average;
+  for (size_t i = begin; i < end; ++i) average.members.push_back({found[i], weights[i - begin]});
+  return average;
+}
+
+std::vector<Average> windows(const AveragingConfig& config, size_t k, const std::vector<int64_t>& found) {
+  const bool disjoint = config.scheme == "tumbling" || config.scheme == "lawa_released";
+  const std::vector<double> weights = window_weights(config, k);
+  std::vector<Average> averages;
+  size_t end = k;
+  for (; end <= found.size(); end += disjoint ? k : 1) averages.push_back(average_of(found, end - k, end, weights));
+  const size_t rest = found.size() + k - end;
+  if (config.scheme == "lawa_released" && rest > 1) averages.push_back(average_of(found, found.size() - rest, found.size(), weights));
+  return averages;
+}
+
+/// swa and ema: the average at a snapshot holds all of them so far.
+std::vector<Average> growing(const AveragingConfig& config, const std::vector<int64_t>& found) {
+  std::vector<Average> averages;
+  std::vector<double> weights;
+  for (size_t n = 1; n <= found.size(); ++n) {
+    const bool ema = config.scheme == "ema";
+    if (ema)
+      for (double& weight : weights) weight *= config.beta;
+    weights.push_back(ema && n > 1 ? 1 - config.beta : 1);
+    if (n > 1) averages.push_back(average_of(found, 0, n, weights));
+  }
+  return averages;
+}
+
+bool has_windows(const AveragingConfig& config) { return config.scheme != "swa" && config.scheme != "ema"; }
+
+/// The averages of one place in the grid.
+std::vector<Average> grid_cell(const AveragingConfig& config, int64_t window, int64_t stride, const std::vector<int64_t>& found) {
+  std::vector<Average> averages =
+      has_windows(config) ? windows(config, static_cast<size_t>(window), found) : growing(config, found);
+  for (Average& average : averages) {
+    average.window = has_windows(config) ? window : 0;
+    average.stride = stride;
+  }
+  if (!config.at.empty()) std::erase_if(averages, [&](const Average& a) { return std::ranges::count(config.at, a.step()) == 0; });
+  return averages;
 }
 
 }  // namespace
 
+bool Average::uniform() const {
+  return std::ranges::all_of(members, [](const Member& member) { return member.weight == 1; });
+}
+
+void check(const AveragingConfig& c, const ConfigSource& source) {
+  LAWA_CHECK(!c.window.empty(), "averaging.window", source.where("averaging.window"), ": names no window");
+  LAWA_CHECK(!c.stride.empty(), "averaging.stride", source.where("averaging.stride"), ": names no stride");
+  for (const auto& [scheme, values] : {std::pair{"weights", &c.weights}, std::pair{"curve", &c.curve}}) {
+    if (c.scheme != scheme) continue;
+    const std::string key = std::string("averaging.") + scheme, place = source.where(key);
+    LAWA_CHECK(c.window.size() == 1 && std::ssize(*values) == c.window[0], key, place, ": ", values->size(),
+               " values for a window", source.where("averaging.window"), " of ", c.window[0]);
+    LAWA_CHECK(std::ranges::any_of(*values, [](double x) { return x > 0; }), key, place, ": all values are zero");
+  }
+  LAWA_CHECK(c.scheme != "curve" || std::ranges::is_sorted(c.curve, std::greater<>()), "averaging.curve",
+             source.where("averaging.curve"), ": must not rise");
+}
+
 std::vector<Average> averaging_plan(const AveragingConfig& config, const std::vector<int64_t>& steps) {
   const auto duplicate = std::ranges::adjacent_find(steps);
   LAWA_CHECK(duplicate == steps.end(), "two of the checkpoints have step ", *duplicate);
-  const auto found = snapshots(config, steps);
-  const auto count = std::ssize(found);
-  LAWA_CHECK(count >= config.window, "averaging.window: ", config.window, " checkpoints are needed",
-             config.stride > 0 ? concat(" at multiples of ", config.stride, " steps") : "", ", and there are ", count);
   std::vector<Average> plan;
-  for (int64_t end = config.window; end <= count; end += config.scheme == "tumbling" ? config.window : 1)
-    plan.push_back({found[static_cast<size_t>(end - 1)], {found.begin() + end - config.window, found.begin() + end}});
+  std::string shortage;
+  for (const int64_t stride : config.stride) {
+    const auto found = snapshots(config, stride, steps);
+    for (const int64_t window : has_windows(config) ? config.window : std::vector<int64_t>{0}) {
+      const auto cell = grid_cell(config, window, stride, found);
+      plan.insert(plan.end(), cell.begin(), cell.end());
+      if (cell.empty() && shortage.empty())
+        shortage = concat(has_windows(config) ? window : 2, " checkpoints are needed",
+                          stride > 0 ? concat(" at multiples of ", stride, " steps") : "", ", and there are ", found.size());
+    }
+  }
+  for (const int64_t step : config.at)
+    LAWA_CHECK(std::ranges::any_of(plan, [&](const Average& a) { return a.step() == step; }), "averaging.at: no average ends at step ", step);
+  LAWA_CHECK(!plan.empty(), "averaging.window: ", shortage);
   return plan;
 }
 

@@ -1,4 +1,4 @@
-// Which checkpoints make up which average: pure arithmetic over steps.
+// Which checkpoints make up which average, and with which weights: pure arithmetic over steps.
 #pragma once
 #include <vector>
 
@@ -8,31 +8,58 @@ namespace lawa {
 
 struct AveragingConfig {
   std::string scheme = "sliding";
-  int64_t window = 5, stride = 0, first = 0, last = 0;
-  bool fsync = true, skip_existing = false;
+  std::vector<int64_t> window{5}, stride{0}, at{};
+  int64_t first = 0, last = 0;
+  double beta = 0.9;
+  std::vector<double> curve{}, weights{};
 };
 
 template <class Visitor>
 void visit(AveragingConfig& c, Visitor&& v) {
-  v("scheme", c.scheme, "sliding (LAWA: a window ends at every snapshot) or tumbling (disjoint windows); lawa means sliding",
-    one_of({"sliding", "lawa", "tumbling"}));
-  v("window", c.window, "checkpoints in an average, k", at_least(1));
-  v("stride", c.stride, "steps between the checkpoints of a window, nu; 0 = every checkpoint there is", at_least(0));
+  v("scheme", c.scheme,
+    "sliding = lawa, tumbling, lawa_released (tumbling, and a last window of two or more), swa (all since first), ema, linear "
+    "(weights 1..k), 1-sqrt, curve, weights",
+    one_of({"sliding", "lawa", "tumbling", "lawa_released", "swa", "ema", "linear", "1-sqrt", "curve", "weights"}));
+  v("window", c.window, "checkpoints in an average, k; several make a grid", at_least(1));
+  v("stride", c.stride, "steps between the checkpoints of an average, nu; 0 = every checkpoint there is; several make a grid", at_least(0));
+  v("at", c.at, "only the averages of these steps; empty = all", at_least(1));
   v("first", c.first, "no checkpoint before this step", at_least(0));
   v("last", c.last, "no checkpoint after this step; 0 = no limit", at_least(0));
-  v("fsync", c.fsync, "make each file durable before it gets its name");
-  v("skip_existing", c.skip_existing, "leave averages that are there already, if they are the same ones");
+  v("beta", c.beta, "ema: what is kept of the average at each checkpoint", between(0, 1));
+  v("curve", c.curve, "curve: learning rates that the window emulates, oldest checkpoint first, as parts of the peak", at_least(0));
+  v("weights", c.weights, "weights: of a window's checkpoints, oldest first; divided by their sum", at_least(0));
 }
+/// Errors: keys that don't fit together.
+void check(const AveragingConfig& config, const ConfigSource& source);
 
-/// One average: the uniform mean of its members, labelled with its newest member's step.
+struct Member {
+  int64_t step;
+  double weight;
+  bool operator==(const Member&) const = default;
+};
+/// One average: sum of weight * checkpoint over the sum of the weights; labelled with its newest member's step.
 struct Average {
-  int64_t step = 0;
-  std::vector<int64_t> members;  ///< steps, ascending
+  int64_t window = 0, stride = 0;  ///< its place in the grid; window 0 where the scheme has none
+  std::vector<Member> members;     ///< by ascending step
+
+  int64_t step() const { return members.back().step; }
+  /// All weights are 1.
+  bool uniform() const;
 };
 
-/// The averages of a scheme over checkpoints at `steps` (ascending). Snapshots are the steps > 0 with step % stride == 0.
-/// sliding: the last `window` snapshots at every snapshot, once there are so many (Kaddour 2022). tumbling: snapshots 1..k,
-/// k+1..2k, …; an incomplete last window is dropped. Errors: a snapshot that is missing between two others; no full window.
+/// The averages of a scheme over checkpoints at `steps` (ascending), window by window within stride by stride. Snapshots are the
+/// steps > 0 with step % stride == 0, between first and last.
+///   sliding        the last k snapshots at every snapshot, once there are so many (Kaddour 2022, arXiv 2209.14981)
+///   tumbling       snapshots 1..k, k+1..2k, …; an incomplete last window is dropped
+///   lawa_released  the same, but an incomplete last window is averaged unless it is a single snapshot (the paper's lawa.py)
+///   swa            all snapshots up to each one, from the second on (Izmailov et al. 2018, arXiv 1803.05407)
+///   ema            e = beta e + (1 - beta) x at every snapshot, from the first snapshot's weights on
+///   linear         sliding with weights 1, 2, …, k
+///   1-sqrt, curve  sliding with the weights that emulate a decay of the learning rate over the window (WSM, arXiv 2507.17634): where
+///                  the i-th checkpoint's updates shall count c_i of their size (c_1 = 1 the oldest), its weight is c_i - c_(i+1)
+///   weights        sliding with given weights
+/// A place in a grid that has too few snapshots is left out. Errors: a snapshot that is missing between two others; no average at
+/// all; a step of `at` that has none.
 std::vector<Average> averaging_plan(const AveragingConfig& config, const std::vector<int64_t>& steps);
 
 }  // namespace lawa

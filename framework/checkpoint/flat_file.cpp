@@ -99,6 +99,12 @@ std::string FlatFileReader::digest(const std::string& array) const {
   return digest.hex();
 }
 
+FileRecord commit_flat_file(const std::filesystem::path& path, bool durably) {
+  const auto ranges = detail::byte_ranges(part_of(path));
+  commit_file(path, durably);
+  return describe_file(path, ranges);
+}
+
 // ---- writing ---------------------------------------------------------------------------------------------------------------
 
 struct FlatFileWriter::State {
@@ -160,10 +166,8 @@ FileRecord FlatFileWriter::commit() {
   if (state_->options.fsync) comm.together([&] { make_durable(state_->part); });  // each node has written pages of its own
   std::string record;
   comm.on_root([&] {
-    const auto ranges = detail::byte_ranges(state_->part);
-    commit_file(state_->path, state_->options.fsync);
+    record = commit_flat_file(state_->path, state_->options.fsync).to_json().dump();
     state_->committed = true;
-    record = describe_file(state_->path, ranges).to_json().dump();
   });
   return FileRecord::from_json(Json::parse(comm.broadcast(record)), state_->path.string());
 }

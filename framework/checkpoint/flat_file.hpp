@@ -61,6 +61,9 @@ class FlatFileReader {
   std::unique_ptr<State> state_;
 };
 
+/// Gives a flat file that is whole under part_of(path) its name; returns what a commit record says about it. On one rank.
+FileRecord commit_flat_file(const std::filesystem::path& path, bool durably);
+
 struct WriteOptions {
   bool fsync = true;
   int64_t transfer_elements = int64_t{1} << 28;  ///< at most 1 GiB a call

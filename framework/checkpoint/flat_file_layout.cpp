@@ -16,6 +16,8 @@ namespace {
 
 using h5::Handle;
 
+constexpr hsize_t alignment_bytes = 4096, aligned_from_bytes = 65536;  // arrays begin at pages, small things anywhere
+
 /// A contiguous array whose place in the file is fixed now and whose values come later.
 void create_array(hid_t file, const std::string& path, const std::string& name, hid_t type, int64_t size) {
   const Handle space = h5::space(static_cast<hsize_t>(size)), creation = h5::properties(H5P_DATASET_CREATE);
@@ -53,7 +55,9 @@ int64_t block_count(int64_t size) { return (size + block_size - 1) / block_size;
 
 void lay_out(const std::filesystem::path& path, const FlatHeader& header, const std::vector<std::string>& arrays) {
   const std::string name = path.string();
-  const Handle file(LAWA_H5(name, H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT)), H5Fclose);
+  const Handle access = h5::properties(H5P_FILE_ACCESS);
+  LAWA_H5(name, H5Pset_alignment(access, aligned_from_bytes, alignment_bytes));
+  const Handle file(LAWA_H5(name, H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access)), H5Fclose);
   h5::write_attribute(file, name, "kind", header.kind);
   h5::write_attribute(file, name, "step", header.step);
   h5::write_attribute(file, name, "tokens", header.tokens);
@@ -104,17 +108,17 @@ std::vector<std::string> array_names(hid_t file, const std::string& path) {
   return names;
 }
 
+Range bytes_of(hid_t file, const std::string& path, const std::string& dataset) {
+  const Handle opened(LAWA_H5(path, H5Dopen2(file, dataset.c_str(), H5P_DEFAULT)), H5Dclose);
+  h5::check_stored(opened, path, dataset.c_str());
+  const auto begin = static_cast<int64_t>(H5Dget_offset(opened));
+  return {begin, begin + static_cast<int64_t>(H5Dget_storage_size(opened))};
+}
+
 std::map<std::string, Range> byte_ranges(const std::filesystem::path& path) {
-  const std::string name = path.string();
-  const Handle file = h5::open_for_reading(name);
+  const Handle file = h5::open_for_reading(path.string());
   std::map<std::string, Range> ranges;
-  for (const std::string& array : array_names(file, name)) {
-    const Handle dataset(LAWA_H5(name, H5Dopen2(file, array.c_str(), H5P_DEFAULT)), H5Dclose);
-    const haddr_t offset = H5Dget_offset(dataset);
-    LAWA_CHECK(offset != HADDR_UNDEF, name, ": /", array, " isn't stored in one piece");
-    const auto begin = static_cast<int64_t>(offset);
-    ranges[array] = {begin, begin + static_cast<int64_t>(H5Dget_storage_size(dataset))};
-  }
+  for (const std::string& array : array_names(file, path.string())) ranges[array] = bytes_of(file, path.string(), "/" + array);
   return ranges;
 }
 

@@ -13,6 +13,8 @@ FlatHeader read_header(hid_t file, const std::string& path, const std::string& k
 
 /// Names of the arrays over 0..P-1, in alphabetical order.
 std::vector<std::string> array_names(hid_t file, const std::string& path);
+/// The bytes of a file that hold a dataset's values.
+Range bytes_of(hid_t file, const std::string& path, const std::string& dataset);
 /// The bytes of a closed file that hold each array's values.
 std::map<std::string, Range> byte_ranges(const std::filesystem::path& path);
 

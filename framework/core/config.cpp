@@ -37,6 +37,22 @@ size_t edit_distance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
+/// An array, or one value without brackets.
+template <class T>
+void assign_each(std::vector<T>& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit) {
+  const auto* array = std::get_if<std::vector<Value>>(&entry.value.data);
+  field.clear();
+  for (const Value& value : array != nullptr ? *array : std::vector<Value>{entry.value})
+    assign(field.emplace_back(), key, {value, entry.place}, limit);
+}
+
+template <class T>
+std::string to_array(const std::vector<T>& values) {
+  std::string text = "[";
+  for (const T& value : values) text += (text.size() > 1 ? ", " : "") + to_toml(value);
+  return text + "]";
+}
+
 }  // namespace
 
 void assign(bool& field, const std::string& key, const ConfigSource::Entry& entry, const Limit&) {
@@ -65,14 +81,14 @@ void assign(std::string& field, const std::string& key, const ConfigSource::Entr
   for (const std::string& choice : limit.choices) choices += (choices.empty() ? "" : ", ") + choice;
   fail(__FILE__, __LINE__, key, " (", entry.place, "): \"", field, "\" must be one of: ", choices);
 }
-void assign(std::vector<std::string>& field, const std::string& key, const ConfigSource::Entry& entry, const Limit&) {
-  field.clear();
-  if (const auto* one = std::get_if<std::string>(&entry.value.data)) {
-    field.push_back(*one);
-    return;
-  }
-  for (const Value& value : get<std::vector<Value>>(entry, key, "a string or an array of strings"))
-    field.push_back(get<std::string>({value, entry.place}, key, "an array of strings"));
+void assign(std::vector<std::string>& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit) {
+  assign_each(field, key, entry, limit);
+}
+void assign(std::vector<int64_t>& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit) {
+  assign_each(field, key, entry, limit);
+}
+void assign(std::vector<double>& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit) {
+  assign_each(field, key, entry, limit);
 }
 
 std::string to_toml(bool value) { return value ? "true" : "false"; }
@@ -95,11 +111,9 @@ std::string to_toml(const std::string& value) {
   for (size_t at; (at = text.find('\x7f')) != std::string::npos;) text.replace(at, 1, "\\u007f");
   return text;
 }
-std::string to_toml(const std::vector<std::string>& value) {
-  std::string text = "[";
-  for (const std::string& element : value) text += (text.size() > 1 ? ", " : "") + to_toml(element);
-  return text + "]";
-}
+std::string to_toml(const std::vector<std::string>& value) { return to_array(value); }
+std::string to_toml(const std::vector<int64_t>& value) { return to_array(value); }
+std::string to_toml(const std::vector<double>& value) { return to_array(value); }
 
 std::string nearest(const std::string& key, const std::set<std::string>& known) {
   const auto best = std::ranges::min_element(known, {}, [&](const std::string& other) { return edit_distance(key, other); });

@@ -35,7 +35,8 @@ inline Limit one_of(std::vector<std::string> choices) { return {.choices = std::
 /// Types of a key's value; everything else is a nested config with a visit() of its own.
 template <class T>
 concept ConfigValue = std::same_as<T, bool> || std::same_as<T, int64_t> || std::same_as<T, uint64_t> || std::same_as<T, double> ||
-                      std::same_as<T, std::string> || std::same_as<T, std::vector<std::string>>;
+                      std::same_as<T, std::string> || std::same_as<T, std::vector<std::string>> ||
+                      std::same_as<T, std::vector<int64_t>> || std::same_as<T, std::vector<double>>;
 
 /// Calls f(dotted key, field, help, limit) for every key, in the order of the visit functions.
 template <class Config, class F>
@@ -56,12 +57,16 @@ void assign(uint64_t& field, const std::string& key, const ConfigSource::Entry& 
 void assign(double& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit);
 void assign(std::string& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit);
 void assign(std::vector<std::string>& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit);
+void assign(std::vector<int64_t>& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit);
+void assign(std::vector<double>& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit);
 std::string to_toml(bool value);
 std::string to_toml(int64_t value);
 std::string to_toml(uint64_t value);
 std::string to_toml(double value);
 std::string to_toml(const std::string& value);
 std::string to_toml(const std::vector<std::string>& value);
+std::string to_toml(const std::vector<int64_t>& value);
+std::string to_toml(const std::vector<double>& value);
 std::string nearest(const std::string& key, const std::set<std::string>& known);
 }  // namespace detail
 

@@ -6,12 +6,14 @@
 
 namespace lawa {
 
-Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words) {
+Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option) {
   Arguments arguments;
   std::vector<std::string> overrides;
   for (const std::string& word : words) {
     if (word == "--help" || word == "-h") {
       arguments.help = true;
+    } else if (!option.empty() && word == option) {
+      arguments.option = true;
     } else if (word.ends_with(".toml") && word.find('=') == std::string::npos) {
       std::string text;
       comm.on_root([&] { text = read_file(word); });

@@ -12,10 +12,12 @@ struct Arguments {
   ConfigSource source;              ///< the .toml files in their order, then the key=value words
   std::vector<std::string> places;  ///< everything else: .h5 files and folders
   bool help = false;
+  bool option = false;              ///< the command's own option was given
 };
 
-/// Sorts the words by their ending; rank 0 reads the files. Collective. Errors: an unreadable file, TOML that isn't.
-Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words);
+/// Sorts the words by their ending; rank 0 reads the files. `option` is the one that this command has ("--rebuild"), or "".
+/// Collective. Errors: an unreadable file, TOML that isn't, an unknown option.
+Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option);
 
 /// Prints the keys of a command with defaults and help to stdout, once.
 void print_keys(const Communicator& comm, const std::string& usage, const std::string& keys);

@@ -1,5 +1,7 @@
+#include <cstdio>
+#include <set>
+
 #include "average/averager.hpp"
-#include "core/log.hpp"
 #include "programs/arguments.hpp"
 
 namespace lawa {
@@ -9,47 +11,90 @@ struct AverageConfig {
   std::vector<std::string> source;
   std::string destination;
   AveragingConfig averaging;
+  AveragingOutput output;
 };
 template <class Visitor>
 void visit(AverageConfig& c, Visitor&& v) {
   v("source", c.source, "run directories, folders of checkpoints, or weights files; positional arguments are added");
-  v("destination", c.destination, "folder for the averages, step_….weights.h5");
+  v("destination", c.destination, "folder for the averages, step_….weights.h5; of a grid, for folders lawa_k005_nu000200 …");
   v("averaging", c.averaging, "");
+  v("averaging", c.output, "");
 }
-void check(const AverageConfig& c, const ConfigSource& source) {
-  LAWA_CHECK(!c.destination.empty(), "destination", source.where("destination"), ": must name a folder");
+
+constexpr const char* usage =
+    "lawa average [FILE.toml …] [RUN|FOLDER|FILE.h5 …] destination=FOLDER [key=value …]\n"
+    "Averages checkpoints; each rank reads its own part of them, once, whatever the number of averages. One JSON line each on stdout.\n\n"
+    "lawa average --rebuild AVERAGE.h5 source=RUN\n"
+    "Makes an average again from the checkpoints that it names and compares the digests; writes nothing.";
+
+std::vector<Source> open_all(const Communicator& comm, const std::vector<std::string>& places) {
+  std::vector<std::filesystem::path> files;
+  comm.together([&] { files = weights_files(places); });
+  return open_sources(comm, files);
+}
+
+void print_lines(const Communicator& comm, const std::vector<PlannedFile>& files, const AveragingTotals& totals) {
+  if (!comm.root()) return;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const Json line = {{"file", files[i].path.string()}, {"step", files[i].average.step()}, {"scheme", files[i].description["scheme"]},
+                       {"window", files[i].description["window"]}, {"stride", files[i].description["stride"]},
+                       {"digest", totals.digests[i]}};
+    std::printf("%s\n", line.dump().c_str());
+  }
+  std::fflush(stdout);
+}
+
+void average(const Communicator& comm, const AverageConfig& config, const ConfigSource& keys) {
+  LAWA_CHECK(!config.destination.empty(), "destination", keys.where("destination"), ": must name a folder");
+  LAWA_CHECK(!config.source.empty(), "source", keys.where("source"), ": must name a run or checkpoints");
+  const std::vector<Source> sources = open_all(comm, config.source);
+  std::vector<int64_t> steps;
+  for (const Source& source : sources) steps.push_back(source.step);
+  auto files = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, config.destination);
+  std::string text;  // decided by one rank, so that all ranks write the same files
+  comm.on_root([&] {
+    Json list = Json::array();
+    for (const PlannedFile& file : missing_files(files, config.output.skip_existing)) list.push_back(file.path.string());
+    text = list.dump();
+  });
+  const auto missing = Json::parse(comm.broadcast(text)).get<std::set<std::string>>();
+  std::erase_if(files, [&](const PlannedFile& file) { return !missing.contains(file.path.string()); });
+
+  Log log(comm.root());
+  const AveragingTotals totals = write_averages(comm, config.output, files, sources, log);
+  print_lines(comm, files, totals);
+  if (files.empty()) return log.line(config.destination + ": every average is there already");
+  log.line("done: read " + bytes_text(static_cast<double>(totals.bytes_read)) + " and wrote " +
+           bytes_text(static_cast<double>(totals.bytes_written)) + " of weights, each byte once");
+}
+
+void rebuild(const Communicator& comm, AverageConfig config, const std::vector<std::string>& places) {
+  LAWA_CHECK(!places.empty(), "lawa average --rebuild: name an average");
+  config.source.insert(config.source.end(), places.begin() + 1, places.end());
+  LAWA_CHECK(!config.source.empty(), "source: must name the run or the checkpoints that ", places[0], " was made from");
+  std::string text;
+  comm.on_root([&] {
+    verify_by_record(places[0]);
+    const FlatFileReader reader(places[0], "weights");
+    text = Json{{"average", reader.header().provenance.value("average", Json())}, {"digest", reader.digest("weights")}}.dump();
+  });
+  const Json found = Json::parse(comm.broadcast(text));
+  const std::string digest = rebuilt_digest(comm, config.output, found["average"], open_all(comm, config.source), places[0]);
+  LAWA_CHECK(digest == found["digest"], places[0], ": made again it has the digest ", digest, ", and the file has ",
+             found["digest"].get<std::string>());
+  if (comm.root()) std::printf("%s\n", Json{{"file", places[0]}, {"rebuilt", true}, {"digest", digest}}.dump().c_str());
+  std::fflush(stdout);
 }
 
 }  // namespace
 
 void average_command(const Communicator& comm, const Arguments& arguments) {
-  if (arguments.help)
-    return print_keys(comm, "lawa average [FILE.toml …] source=RUN destination=FOLDER [key=value …]\nAverages checkpoints; each rank reads its own part of them.",
-                      dump_config(AverageConfig(), true));
+  if (arguments.help) return print_keys(comm, usage, dump_config(AverageConfig(), true));
   auto config = load_config<AverageConfig>(arguments.source);
+  check(config.averaging, arguments.source);
+  if (arguments.option) return rebuild(comm, config, arguments.places);
   config.source.insert(config.source.end(), arguments.places.begin(), arguments.places.end());
-  LAWA_CHECK(!config.source.empty(), "source", arguments.source.where("source"), ": must name a run or checkpoints");
-
-  std::vector<std::filesystem::path> files;
-  comm.together([&] { files = weights_files(config.source); });
-  const std::vector<Source> sources = open_sources(comm, files);
-  std::vector<int64_t> steps;
-  for (const Source& source : sources) steps.push_back(source.step);
-  std::vector<Average> wanted;
-  for (const Average& average : averaging_plan(config.averaging, steps)) {
-    int64_t exists = 0;
-    comm.on_root([&] { exists = exists_already(config.averaging, average, sources, config.destination) ? 1 : 0; });
-    if (comm.broadcast(exists) == 0) wanted.push_back(average);
-  }
-
-  Log log(comm.root());
-  const auto total = std::ssize(wanted);
-  for (int64_t done = 0; done < total; ++done) {
-    const Average& average = wanted[static_cast<size_t>(done)];
-    write_average(comm, config.averaging, average, sources, config.destination);
-    log.progress(done + 1, total, "average of " + std::to_string(average.members.size()) + " up to step " + std::to_string(average.step));
-  }
-  if (total == 0) log.line(config.destination + ": every average is there already");
+  average(comm, config, arguments.source);
 }
 
 }  // namespace lawa

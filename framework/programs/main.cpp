@@ -11,11 +11,12 @@ struct Command {
   const char* name;
   const char* help;
   void (*run)(const lawa::Communicator&, const lawa::Arguments&);
+  const char* option = "";
 };
 
 constexpr Command commands[] = {
     {"train", "train a model, or go on with a run", lawa::train_command},
-    {"average", "average checkpoints of a run (LAWA)", lawa::average_command},
+    {"average", "average checkpoints of a run (LAWA and its kin)", lawa::average_command, "--rebuild"},
     {"evaluate", "validation loss of weights files, one JSON line each", lawa::evaluate_command},
     {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command},
 };
@@ -38,7 +39,7 @@ int main(int argc, char** argv) {
       return;
     }
     for (const Command& command : commands)
-      if (name == command.name) return command.run(comm, lawa::read_arguments(comm, {words.begin() + 1, words.end()}));
+      if (name == command.name) return command.run(comm, lawa::read_arguments(comm, {words.begin() + 1, words.end()}, command.option));
     lawa::fail(__FILE__, __LINE__, "unknown command ", name, "; lawa --help lists the commands");
   });
 }

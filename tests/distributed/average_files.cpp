@@ -1,6 +1,9 @@
 // Averages of files: the same bits from any number of ranks, in any order, in any chunks; and nothing whole after an error.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "average/averager.hpp"
 #include "support/errors.hpp"
 #include "support/near.hpp"
@@ -44,16 +47,23 @@ class AverageFiles : public testing::Test {
     return mean;
   }
 
-  /// Writes the average of a window that ends at the newest of `from`, and returns its file.
-  fs::path average(const std::vector<fs::path>& from, int64_t window, const fs::path& to, int64_t chunk_elements = 4096) const {
-    const AveragingConfig config{.window = window, .fsync = false};
+  /// Writes the averages that a config asks for; returns their files.
+  std::vector<PlannedFile> averages(const std::vector<fs::path>& from, const AveragingConfig& config, const fs::path& to,
+                                    const AveragingOutput& options = {.fsync = false}) const {
     const auto sources = open_sources(comm, from);
     std::vector<int64_t> steps;
     for (const Source& source : sources) steps.push_back(source.step);
-    const Average newest = averaging_plan(config, steps).back();
-    write_average(comm, config, newest, sources, to, chunk_elements);
-    return weights_path(to, newest.step);
+    const auto planned = planned_files(config, averaging_plan(config, steps), sources, to);
+    totals = write_averages(comm, options, planned, sources, log);
+    return planned;
   }
+  /// The average of a window that ends at the newest of `from`: its file.
+  fs::path average(const std::vector<fs::path>& from, int64_t window, const fs::path& to, const AveragingOutput& options = {.fsync = false}) const {
+    return averages(from, {.window = {window}, .at = {50}}, to, options).back().path;
+  }
+
+  mutable Log log{false};
+  mutable AveragingTotals totals;  ///< of the last ones
 };
 
 TEST_F(AverageFiles, HoldTheMeanOfTheirMembers) {
@@ -66,15 +76,17 @@ TEST_F(AverageFiles, HoldTheMeanOfTheirMembers) {
 TEST_F(AverageFiles, OfModelsSmallerThanABlockAndOfWholeBlocks) {
   for (const int64_t n : {17, 4096, 7 * 4096}) {
     const auto name = std::to_string(n);
-    const fs::path path = average(write_files(folder / ("run" + name), n, {1, 2, 3}), 3, folder / name);
-    EXPECT_TRUE(test::same_bits(test::read_array(path), mean_at({1, 2, 3}, n))) << n;
+    const fs::path path = average(write_files(folder / ("run" + name), n, {10, 20, 50}), 3, folder / name);
+    EXPECT_TRUE(test::same_bits(test::read_array(path), mean_at({10, 20, 50}, n))) << n;
   }
 }
 
 TEST_F(AverageFiles, DoNotDependOnChunksOrOnTheOrderOfTheirMembers) {
   const std::string expected = read_file(average(files, 5, folder / "whole"));
-  for (const int64_t chunk : {8192, 1 << 22})
-    EXPECT_TRUE(read_file(average(files, 5, folder / std::to_string(chunk), chunk)) == expected) << chunk;
+  for (const int64_t memory : {1 << 16, 1 << 18, 1 << 30})
+    EXPECT_TRUE(read_file(average(files, 5, folder / std::to_string(memory), {.fsync = false, .memory_bytes = memory})) == expected) << memory;
+  EXPECT_TRUE(read_file(average(files, 5, folder / "durable", {.verify = true, .fsync = true})) == expected);
+  EXPECT_TRUE(read_file(average(files, 5, folder / "not verified", {.verify = false, .fsync = false})) == expected);
   const std::vector<fs::path> permuted{files[3], files[0], files[4], files[1], files[2]};
   EXPECT_TRUE(read_file(average(permuted, 5, folder / "permuted")) == expected);
 }
@@ -124,25 +136,64 @@ TEST_F(AverageFiles, AMemberDamagedOutsideItsWeightsIsNamedBeforeAnythingIsWritt
   EXPECT_FALSE(fs::exists(folder / "damaged"));
 }
 
-TEST_F(AverageFiles, ExistAlreadyWhenTheSameAverageIsWhole) {
+TEST_F(AverageFiles, ANumberThatIsNotFiniteIsNamedUnlessItIsAllowed) {
+  auto values = weights_at(60, size);
+  values[12'345] = std::numeric_limits<float>::quiet_NaN();
+  FlatHeader header = test::tiny_header(size, 60);
+  header.trajectory_hash = "t";
+  const fs::path bad = test::write_checkpoint(comm, folder / "run", header, values);
+  EXPECT_THAT(error_of([&] { averages({files[4], bad}, {.window = {2}}, folder / "bad"); }),
+              HasSubstr(bad.string() + ": wte.weight holds nan (element 12345 of the weights); averaging.allow_nonfinite=true"));
+  const auto allowed = averages({files[4], bad}, {.window = {2}}, folder / "allowed", {.fsync = false, .allow_nonfinite = true});
+  EXPECT_TRUE(std::isnan(test::read_array(allowed[0].path)[12'345]));
+}
+
+TEST_F(AverageFiles, OfAGridAreThoseOfEachWindowAloneAndEveryByteMovesOnce) {
+  const auto grid = averages(files, {.window = {2, 3}, .stride = {10, 20}}, folder / "grid");
+  EXPECT_EQ(grid.size(), 4u + 3u + 1u);  // of 20 and 40
+  EXPECT_EQ(totals.bytes_read, 5 * size * 4);
+  EXPECT_EQ(totals.bytes_written, 8 * size * 4);
+  EXPECT_EQ(grid[0].path, folder / "grid" / "lawa_k002_nu000010" / "step_00000020.weights.h5");
+  EXPECT_EQ(grid.back().path, folder / "grid" / "lawa_k002_nu000020" / "step_00000040.weights.h5");
+  for (size_t i = 0; i < grid.size(); ++i) {
+    std::vector<int64_t> steps;
+    for (const Member& member : grid[i].average.members) steps.push_back(member.step);
+    EXPECT_TRUE(test::same_bits(test::read_array(grid[i].path), mean_at(steps, size))) << grid[i].path;
+    EXPECT_EQ(FlatFileReader(grid[i].path, "weights").digest("weights"), totals.digests[i]);
+    EXPECT_NO_THROW(verify_by_record(grid[i].path));
+  }
+}
+
+TEST_F(AverageFiles, CanBeMadeAgainFromWhatTheySay) {
+  const auto written = averages(files, {.scheme = "linear", .window = {3}}, folder / "linear");
+  const Json description = FlatFileReader(written[1].path, "weights").header().provenance.at("average");
+  const auto rebuilt = [&](const std::vector<fs::path>& from) { return rebuilt_digest(comm, {}, description, open_sources(comm, from), "it"); };
+  EXPECT_EQ(rebuilt(files), totals.digests[1]);
+  EXPECT_THAT(error_of([&] { rebuilt({files[0], files[1], files[2]}); }), HasSubstr("it: is made from step 40, which isn't among the sources"));
+  FlatHeader header = test::tiny_header(size, 30);
+  header.trajectory_hash = "t";
+  const fs::path other = test::write_checkpoint(comm, folder / "run", header, weights_at(31, size));
+  EXPECT_THAT(error_of([&] { rebuilt(files); }), HasSubstr(other.string() + ": isn't the file that it was made from"));
+}
+
+TEST_F(AverageFiles, ThatAreThereMayBeLeftIfTheyAreTheSameAndWhole) {
   const fs::path to = folder / "there";
+  const AveragingConfig two{.window = {2}, .at = {50}}, three{.window = {3}, .at = {50}};
   const auto sources = open_sources(comm, files);
-  const Average two{50, {40, 50}};
-  const auto exists = [&](const AveragingConfig& config, const Average& average) {
-    bool answer = false;
-    comm.on_root([&] { answer = exists_already(config, average, sources, to); });
-    return comm.broadcast(int64_t{answer}) != 0;
+  const auto missing = [&](const AveragingConfig& config, bool skip_existing) {
+    size_t count = 0;
+    comm.on_root([&] {
+      count = missing_files(planned_files(config, averaging_plan(config, {10, 20, 30, 40, 50}), sources, to), skip_existing).size();
+    });
+    return comm.broadcast(static_cast<int64_t>(count));
   };
-  const AveragingConfig skipping{.window = 2, .fsync = false, .skip_existing = true}, strict{.window = 2, .fsync = false};
-  EXPECT_FALSE(exists(strict, two)) << "not there yet";
-  write_average(comm, skipping, two, sources, to);
-  EXPECT_TRUE(exists(skipping, two));
-  EXPECT_FALSE(exists(skipping, {40, {30, 40}})) << "another step";
-  EXPECT_THAT(error_of([&] { exists(strict, two); }), HasSubstr("step_00000050.weights.h5: exists; choose another destination"));
-  const AveragingConfig wider{.window = 3, .fsync = false, .skip_existing = true};
-  EXPECT_THAT(error_of([&] { exists(wider, {50, {30, 40, 50}}); }), HasSubstr("exists and is another average"));
+  EXPECT_EQ(missing(two, false), 1) << "not there yet";
+  averages(files, two, to);
+  EXPECT_EQ(missing(two, true), 0);
+  EXPECT_THAT(error_of([&] { missing(two, false); }), HasSubstr("step_00000050.weights.h5: exists; choose another destination"));
+  EXPECT_THAT(error_of([&] { missing(three, true); }), HasSubstr("exists and is another average"));
   comm.on_root([&] { fs::remove(record_path(to, 50)); });
-  EXPECT_FALSE(exists(skipping, two)) << "killed before it was committed: to be written again";
+  EXPECT_EQ(missing(two, true), 1) << "killed before it was committed: to be written again";
 }
 
 }  // namespace

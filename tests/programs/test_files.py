@@ -133,7 +133,7 @@ def test_average_says_what_it_is_made_of(place):
     of_members = {line["step"]: line["digest"] for line in succeed("inspect", "run").objects}
     made_of = succeed("inspect", "average").objects[0]["provenance"]["average"]
     assert made_of == {"scheme": "sliding", "window": 12, "stride": 5,
-                       "members": [{"step": step, "digest": of_members[step]} for step in STEPS]}
+                       "members": [{"step": step, "weight": 1.0, "digest": of_members[step]} for step in STEPS]}
 
 
 def test_losses_agree_with_numpy_in_float64(place):

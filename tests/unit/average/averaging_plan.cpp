@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <numeric>
+
 #include "support/errors.hpp"
 
 namespace lawa {
@@ -18,8 +21,9 @@ using Steps = std::vector<int64_t>;
 std::vector<Steps> members(const AveragingConfig& config, const Steps& steps) {
   std::vector<Steps> found;
   for (const Average& average : averaging_plan(config, steps)) {
-    EXPECT_EQ(average.step, average.members.back());
-    found.push_back(average.members);
+    Steps& of_average = found.emplace_back();
+    for (const Member& member : average.members) of_average.push_back(member.step);
+    EXPECT_EQ(average.step(), of_average.back());
   }
   return found;
 }
@@ -33,58 +37,150 @@ Steps pythia_steps() {
 }
 
 TEST(AveragingPlan, SlidingWindowsEndAtEverySnapshot) {
-  EXPECT_THAT(members({.scheme = "sliding", .window = 3, .stride = 10}, {0, 10, 20, 30, 40, 50}),
+  EXPECT_THAT(members({.scheme = "sliding", .window = {3}, .stride = {10}}, {0, 10, 20, 30, 40, 50}),
               ElementsAre(Steps{10, 20, 30}, Steps{20, 30, 40}, Steps{30, 40, 50}));
 }
 
 TEST(AveragingPlan, LawaMeansSliding) {
   const Steps steps{10, 20, 30, 40};
-  EXPECT_EQ(members({.scheme = "lawa", .window = 2}, steps), members({.scheme = "sliding", .window = 2}, steps));
+  EXPECT_EQ(members({.scheme = "lawa", .window = {2}}, steps), members({.scheme = "sliding", .window = {2}}, steps));
 }
 
 TEST(AveragingPlan, TumblingWindowsShareNoMemberAndAnIncompleteOneIsDropped) {
-  EXPECT_THAT(members({.scheme = "tumbling", .window = 2, .stride = 10}, {10, 20, 30, 40, 50}),
+  EXPECT_THAT(members({.scheme = "tumbling", .window = {2}, .stride = {10}}, {10, 20, 30, 40, 50}),
               ElementsAre(Steps{10, 20}, Steps{30, 40}));
 }
 
 TEST(AveragingPlan, SnapshotsAreMultiplesOfTheStride) {
-  EXPECT_THAT(members({.window = 2, .stride = 20}, {5, 10, 20, 30, 40, 55, 60}), ElementsAre(Steps{20, 40}, Steps{40, 60}));
-  EXPECT_THAT(members({.window = 2, .stride = 2000}, pythia_steps()), ElementsAre(Steps{2000, 4000}, Steps{4000, 6000}));
+  EXPECT_THAT(members({.window = {2}, .stride = {20}}, {5, 10, 20, 30, 40, 55, 60}), ElementsAre(Steps{20, 40}, Steps{40, 60}));
+  EXPECT_THAT(members({.window = {2}, .stride = {2000}}, pythia_steps()), ElementsAre(Steps{2000, 4000}, Steps{4000, 6000}));
 }
 
 TEST(AveragingPlan, WithoutAStrideEveryCheckpointIsASnapshotExceptTheInitialWeights) {
-  const auto found = members({.window = 2}, pythia_steps());
+  const auto found = members({.window = {2}}, pythia_steps());
   EXPECT_EQ(found.size(), 15u);
   EXPECT_THAT(found.front(), ElementsAre(1, 2));
   EXPECT_THAT(found[9], ElementsAre(512, 1000));
 }
 
+/// 1, 2, …, n.
+Steps first_steps(int64_t n) {
+  Steps steps(static_cast<size_t>(n));
+  std::iota(steps.begin(), steps.end(), 1);
+  return steps;
+}
+
+// arXiv 2306.03241's lawa.py: disjoint groups of five, then the rest unless it is a single file.
+TEST(AveragingPlan, ReleasedLawaKeepsAnIncompleteLastWindowOfTwoOrMore) {
+  const auto of_25 = members({.scheme = "lawa_released"}, first_steps(25));
+  ASSERT_EQ(of_25.size(), 5u);
+  for (int64_t group = 0; group < 5; ++group)
+    EXPECT_THAT(of_25[static_cast<size_t>(group)],
+                ElementsAre(5 * group + 1, 5 * group + 2, 5 * group + 3, 5 * group + 4, 5 * group + 5));
+  EXPECT_EQ(members({.scheme = "lawa_released"}, first_steps(26)), of_25) << "a single one is dropped";
+  const auto of_27 = members({.scheme = "lawa_released"}, first_steps(27));
+  ASSERT_EQ(of_27.size(), 6u);
+  EXPECT_THAT(of_27.back(), ElementsAre(26, 27));
+  EXPECT_THAT(members({.scheme = "lawa_released"}, first_steps(3)), ElementsAre(Steps{1, 2, 3}));
+  EXPECT_EQ(members({.scheme = "sliding"}, first_steps(25)).size(), 21u);
+  EXPECT_EQ(members({.scheme = "sliding"}, first_steps(27)).size(), 23u);
+  EXPECT_EQ(members({.scheme = "tumbling"}, first_steps(27)).size(), 5u);
+}
+
+/// The weights of the newest average, over their sum.
+std::vector<double> weights(const AveragingConfig& config, const Steps& steps) {
+  std::vector<double> found;
+  double total = 0;
+  const auto plan = averaging_plan(config, steps);
+  for (const Member& member : plan.back().members) found.push_back(member.weight), total += member.weight;
+  for (double& weight : found) weight /= total;
+  return found;
+}
+
+TEST(AveragingPlan, WindowsAndSwaAreUniform) {
+  for (const char* scheme : {"sliding", "lawa", "tumbling", "lawa_released", "swa"})
+    for (const Average& average : averaging_plan({.scheme = scheme, .window = {3}}, first_steps(8))) EXPECT_TRUE(average.uniform()) << scheme;
+  EXPECT_FALSE(averaging_plan({.scheme = "linear", .window = {3}}, first_steps(8))[0].uniform());
+}
+
+TEST(AveragingPlan, SwaHoldsAllSinceTheFirst) {
+  EXPECT_THAT(members({.scheme = "swa", .stride = {10}, .first = 20}, {10, 20, 30, 40}), ElementsAre(Steps{20, 30}, Steps{20, 30, 40}));
+}
+
+TEST(AveragingPlan, EmaIsItsRecurrence) {
+  const double beta = 0.75;
+  for (size_t element = 0; element < 6; ++element) {  // of the recurrence over unit vectors: the weight of snapshot `element`
+    double e = element == 0 ? 1 : 0;
+    for (size_t n = 1; n < 6; ++n) e = beta * e + (1 - beta) * (n == element ? 1 : 0);
+    EXPECT_DOUBLE_EQ(weights({.scheme = "ema", .beta = beta}, first_steps(6))[element], e);
+  }
+}
+
+TEST(AveragingPlan, DecayCurvesTellTheWeights) {
+  EXPECT_THAT(weights({.scheme = "linear", .window = {4}}, first_steps(9)), ElementsAre(0.1, 0.2, 0.3, 0.4));
+  EXPECT_THAT(weights({.scheme = "weights", .window = {3}, .weights = {1, 0, 3}}, first_steps(9)), ElementsAre(0.25, 0, 0.75));
+  const std::vector<double> curve{1, 0.75, 0.5, 0.25};  // a linear decay is a uniform mean
+  EXPECT_THAT(weights({.scheme = "curve", .window = {4}, .curve = curve}, first_steps(9)), ElementsAre(0.25, 0.25, 0.25, 0.25));
+  const auto found = weights({.scheme = "1-sqrt", .window = {4}}, first_steps(9));
+  for (size_t i = 0; i < 4; ++i) {  // the updates up to checkpoint i count as what stands behind it weighs together
+    double behind = 0;
+    for (size_t j = i; j < 4; ++j) behind += found[j];
+    EXPECT_NEAR(behind, 1 - std::sqrt(static_cast<double>(i) / 4), 1e-15);
+  }
+}
+
+TEST(AveragingPlan, AGridGoesWindowByWindowWithinStrideByStride) {
+  const auto plan = averaging_plan({.window = {2, 3}, .stride = {1, 4}}, first_steps(8));
+  std::vector<std::pair<int64_t, int64_t>> places;
+  for (const Average& average : plan)
+    if (const std::pair place{average.stride, average.window}; places.empty() || places.back() != place) places.push_back(place);
+  EXPECT_THAT(places, ElementsAre(std::pair(1, 2), std::pair(1, 3), std::pair(4, 2))) << "three do not fit into 4, 8";
+  EXPECT_EQ(plan.size(), 7u + 6u + 1u);
+}
+
+TEST(AveragingPlan, OnlyTheStepsThatAreAskedFor) {
+  EXPECT_THAT(members({.window = {2}, .at = {3, 8}}, first_steps(8)), ElementsAre(Steps{2, 3}, Steps{7, 8}));
+  EXPECT_EQ(error_of([] { averaging_plan({.window = {2}, .at = {3, 9}}, first_steps(8)); }), "averaging.at: no average ends at step 9");
+}
+
+TEST(AveragingPlan, KeysThatDoNotFitTogetherAreNamed) {
+  ConfigSource source;
+  source.add_toml("[averaging]\nweights = [1, 2]\ncurve = [0.5, 1]\nwindow = 2", "average.toml");
+  const auto refusal = [&](const AveragingConfig& config) { return error_of([&] { check(config, source); }); };
+  EXPECT_EQ(refusal({.scheme = "weights", .window = {3}, .weights = {1, 2}}),
+            "averaging.weights (average.toml:2): 2 values for a window (average.toml:4) of 3");
+  EXPECT_EQ(refusal({.scheme = "weights", .window = {2}, .weights = {0, 0}}), "averaging.weights (average.toml:2): all values are zero");
+  EXPECT_EQ(refusal({.scheme = "curve", .window = {2}, .curve = {0.5, 1}}), "averaging.curve (average.toml:3): must not rise");
+  EXPECT_EQ(refusal({.window = {}}), "averaging.window (average.toml:4): names no window");
+  EXPECT_EQ(refusal({.scheme = "weights", .window = {2}, .weights = {1, 2}}), "no error");
+}
+
 TEST(AveragingPlan, FirstAndLastAreLegalMembers) {
-  EXPECT_THAT(members({.window = 2, .stride = 1000, .first = 2000, .last = 4000}, pythia_steps()),
+  EXPECT_THAT(members({.window = {2}, .stride = {1000}, .first = 2000, .last = 4000}, pythia_steps()),
               ElementsAre(Steps{2000, 3000}, Steps{3000, 4000}));
-  EXPECT_THAT(members({.window = 2, .first = 1001, .last = 3999}, pythia_steps()), ElementsAre(Steps{2000, 3000}));
+  EXPECT_THAT(members({.window = {2}, .first = 1001, .last = 3999}, pythia_steps()), ElementsAre(Steps{2000, 3000}));
 }
 
 TEST(AveragingPlan, AWindowOfOneIsEverySnapshot) {
-  EXPECT_THAT(members({.window = 1}, {10, 20}), ElementsAre(Steps{10}, Steps{20}));
+  EXPECT_THAT(members({.window = {1}}, {10, 20}), ElementsAre(Steps{10}, Steps{20}));
 }
 
 TEST(AveragingPlan, AMissingSnapshotIsNamed) {
-  EXPECT_EQ(error_of([] { averaging_plan({.window = 2, .stride = 10}, {10, 20, 25, 40, 50}); }),
+  EXPECT_EQ(error_of([] { averaging_plan({.window = {2}, .stride = {10}}, {10, 20, 25, 40, 50}); }),
             "averaging.stride: there is no checkpoint of step 30, between 20 and 40");
-  EXPECT_THAT(members({.window = 2, .stride = 10, .first = 40}, {10, 20, 40, 50}), ElementsAre(Steps{40, 50})) << "not needed";
+  EXPECT_THAT(members({.window = {2}, .stride = {10}, .first = 40}, {10, 20, 40, 50}), ElementsAre(Steps{40, 50})) << "not needed";
 }
 
 TEST(AveragingPlan, TooFewCheckpointsAreCounted) {
-  EXPECT_EQ(error_of([] { averaging_plan({.window = 3}, {0, 10, 20}); }),
+  EXPECT_EQ(error_of([] { averaging_plan({.window = {3}}, {0, 10, 20}); }),
             "averaging.window: 3 checkpoints are needed, and there are 2");
-  EXPECT_EQ(error_of([] { averaging_plan({.window = 2, .stride = 10}, {5, 10, 15}); }),
+  EXPECT_EQ(error_of([] { averaging_plan({.window = {2}, .stride = {10}}, {5, 10, 15}); }),
             "averaging.window: 2 checkpoints are needed at multiples of 10 steps, and there are 1");
-  EXPECT_THAT(error_of([] { averaging_plan({.window = 1, .first = 20, .last = 10}, {10, 20}); }), HasSubstr("there are 0"));
+  EXPECT_THAT(error_of([] { averaging_plan({.window = {1}, .first = 20, .last = 10}, {10, 20}); }), HasSubstr("there are 0"));
 }
 
 TEST(AveragingPlan, TwoCheckpointsOfOneStepAreRefused) {
-  EXPECT_EQ(error_of([] { averaging_plan({.window = 2}, {10, 20, 20}); }), "two of the checkpoints have step 20");
+  EXPECT_EQ(error_of([] { averaging_plan({.window = {2}}, {10, 20, 20}); }), "two of the checkpoints have step 20");
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ TEST(Config, AWrongTypeIsNamedWithItsKeyAndPlace) {
   EXPECT_EQ(error_of_toml("inner.count = 4.0"), "inner.count (run.toml:1): expected an integer, got a number");
   EXPECT_EQ(error_of_toml("inner.rate = 'fast'"), "inner.rate (run.toml:1): expected a number, got a string");
   EXPECT_EQ(error_of_toml("place = ['a']"), "place (run.toml:1): expected a string, got an array");
-  EXPECT_EQ(error_of_toml("paths = ['a', 2]"), "paths (run.toml:1): expected an array of strings, got an integer");
+  EXPECT_EQ(error_of_toml("paths = ['a', 2]"), "paths (run.toml:1): expected a string, got an integer");
   EXPECT_EQ(error_of_word("place=true"), "place (command line): expected a string, got a boolean");
 }
 

@@ -1,0 +1,101 @@
+// Sources, names and descriptions of averages.
+#include <algorithm>
+#include <cstdio>
+
+#include "average/averager.hpp"
+
+namespace lawa {
+namespace fs = std::filesystem;
+namespace {
+
+std::string describe_sources(const std::vector<fs::path>& files) {
+  Json list = Json::array();
+  ParameterTable first_table;
+  for (const fs::path& file : files) {
+    verify_by_record(file);
+    const FlatFileReader reader(file, "weights");
+    const FlatHeader& header = reader.header();
+    if (list.empty()) first_table = header.table;
+    LAWA_CHECK(header.table.same_layout(first_table), file.string(), ": is of another model than ", files[0].string());
+    LAWA_CHECK(list.empty() || list[0]["trajectory_hash"] == header.trajectory_hash, file.string(), ": is of another run than ",
+               files[0].string(), " (their trajectory hashes differ)");
+    list.push_back({{"step", header.step}, {"path", file.string()}, {"digest", reader.digest("weights")},
+                    {"trajectory_hash", header.trajectory_hash}});
+  }
+  return list.dump();
+}
+
+/// The folder of one place in a grid.
+std::string cell_name(const AveragingConfig& config, const Average& average) {
+  char name[80];
+  if (average.window > 0)
+    std::snprintf(name, sizeof name, "%s_k%03lld_nu%06lld", config.scheme == "sliding" ? "lawa" : config.scheme.c_str(),
+                  static_cast<long long>(average.window), static_cast<long long>(average.stride));
+  else
+    std::snprintf(name, sizeof name, "%s_nu%06lld", config.scheme.c_str(), static_cast<long long>(average.stride));
+  return name;
+}
+
+}  // namespace
+
+std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs::path>& files) {
+  std::string text;
+  comm.on_root([&] { text = describe_sources(files); });
+  std::vector<Source> sources;
+  for (const Json& s : Json::parse(comm.broadcast(text)))
+    sources.push_back({s.at("step"), s.at("path").get<std::string>(), s.at("digest"), s.at("trajectory_hash")});
+  std::ranges::sort(sources, {}, &Source::step);
+  return sources;
+}
+
+Json describe_average(const std::string& scheme, const Average& average, const std::vector<Source>& sources) {
+  Json members = Json::array();
+  for (const Member& member : average.members) {
+    const Source& source = *std::ranges::lower_bound(sources, member.step, {}, &Source::step);
+    members.push_back({{"step", member.step}, {"weight", member.weight}, {"digest", source.digest}});
+  }
+  const int64_t spacing = average.members.size() < 2 ? 0 : average.members[1].step - average.members[0].step;
+  return {{"scheme", scheme == "lawa" ? "sliding" : scheme},
+          {"window", std::ssize(average.members)},
+          {"stride", average.stride > 0 ? average.stride : spacing},
+          {"members", members}};
+}
+
+std::pair<std::string, Average> described_average(const Json& description, const std::string& place) {
+  try {
+    Average average;
+    for (const Json& member : description.at("members")) average.members.push_back({member.at("step"), member.at("weight")});
+    LAWA_CHECK(!average.members.empty() && std::ranges::is_sorted(average.members, {}, &Member::step), place, ": says no members");
+    return {description.at("scheme"), average};
+  } catch (const Json::exception&) {
+    fail(__FILE__, __LINE__, place, ": isn't an average (its provenance names no members)");
+  }
+}
+
+std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std::vector<Average>& plan,
+                                       const std::vector<Source>& sources, const fs::path& destination) {
+  const bool grid = config.window.size() > 1 || config.stride.size() > 1;
+  std::vector<PlannedFile> files;
+  for (const Average& average : plan)
+    files.push_back({average, weights_path(grid ? destination / cell_name(config, average) : destination, average.step()),
+                     describe_average(config.scheme, average, sources)});
+  return files;
+}
+
+std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, bool skip_existing) {
+  std::vector<PlannedFile> missing;
+  for (const PlannedFile& file : planned) {
+    const std::string name = file.path.string();
+    LAWA_CHECK(!fs::exists(file.path) || skip_existing, name, ": exists; choose another destination, or averaging.skip_existing=true");
+    if (!fs::exists(file.path) || !fs::exists(record_path(file.path.parent_path(), file.average.step()))) {
+      missing.push_back(file);  // without a record: killed before it was committed
+      continue;
+    }
+    verify_by_record(file.path);
+    const Json found = FlatFileReader(file.path, "weights").header().provenance.value("average", Json());
+    LAWA_CHECK(found == file.description, name, ": exists and is another average (", found.dump().substr(0, 60), "…)");
+  }
+  return missing;
+}
+
+}  // namespace lawa

@@ -1,0 +1,196 @@
+#include "average/exact_mean.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <vector>
+
+namespace lawa {
+namespace {
+
+constexpr int64_t block = 256;  // elements whose sums stay in the first-level cache
+
+/// Significant bits, and how many of float32's lowest bits (units of 2^-149) a format lacks among its denormals.
+struct Format {
+  int digits, missing;
+};
+constexpr Format format_of(Rounding rounding) { return rounding == Rounding::float32 ? Format{24, 0} : Format{8, 16}; }
+
+/// Rounds to float32 (24 digits) or bfloat16 (8), ties to even.
+template <int digits>
+float rounded(double x) {
+  if constexpr (digits == 24) return static_cast<float>(x);
+  if (std::abs(x) < 0x1p-126) return static_cast<float>(std::nearbyint(x * 0x1p133) * 0x1p-133);  // bfloat16's denormals
+  constexpr int dropped = 53 - digits;
+  uint64_t bits = std::bit_cast<uint64_t>(x);
+  bits += (uint64_t{1} << (dropped - 1)) - 1 + (bits >> dropped & 1);
+  return static_cast<float>(std::bit_cast<double>(bits & ~((uint64_t{1} << dropped) - 1)));
+}
+
+/// True where a float64 quotient can't be rounded to `digits` as the exact one would be: halfway between two results although it
+/// isn't exact, or among their denormals.
+template <int digits>
+bool doubtful(double quotient, double divisor, double dividend) {
+  constexpr uint64_t dropped = (uint64_t{1} << (53 - digits)) - 1;
+  const bool halfway = (std::bit_cast<uint64_t>(quotient) & dropped) == (dropped >> 1) + 1;
+  const bool tiny = std::abs(quotient) < 0x1p-126 && quotient != 0;
+  return (halfway && quotient * divisor != dividend) || tiny;  // a halfway quotient has few bits: the product is exact
+}
+
+/// Sums of one block of elements, and whether they are exact.
+struct BlockSums {
+  double sum[block];   ///< in float64
+  double lost[block];  ///< zero where every addition so far was exact
+
+  void begin(const float* x, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) sum[i] = static_cast<double>(x[i]), lost[i] = 0;
+  }
+  /// Knuth's error-free sum (TAOCP 2, 4.2.2): total + error == sum + x exactly.
+  void add(const float* x, int64_t n) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) {
+      const double a = sum[i], b = static_cast<double>(x[i]), total = a + b, part = total - a;
+      lost[i] += std::abs((a - (total - part)) + (b - part));
+      sum[i] = total;
+    }
+  }
+};
+
+/// Divides, rounds, and says which elements must be done again.
+template <int digits>
+bool divide(const BlockSums& sums, double count, int64_t n, float* out, bool* again) {
+  bool any = false;
+  for (int64_t i = 0; i < n; ++i) {
+    const double quotient = sums.sum[i] / count;
+    out[i] = rounded<digits>(quotient);
+    again[i] = !(sums.lost[i] == 0) || doubtful<digits>(quotient, count, sums.sum[i]);
+    any |= again[i];
+  }
+  return any;
+}
+
+template <int digits>
+void block_means(std::span<const float* const> members, std::span<const MeanOfFirst> wanted, int64_t begin, int64_t n,
+                 Rounding rounding) {
+  BlockSums sums;
+  bool again[block];
+  sums.begin(members[0] + begin, n);
+  size_t added = 1;
+  for (const auto& [count, out] : wanted) {
+    for (; added < static_cast<size_t>(count); ++added) sums.add(members[added] + begin, n);
+    if (!divide<digits>(sums, static_cast<double>(count), n, out + begin, again)) continue;
+    std::vector<float> numbers(added);
+    for (int64_t i = 0; i < n; ++i) {
+      if (!again[i]) continue;
+      for (size_t j = 0; j < added; ++j) numbers[j] = members[j][begin + i];
+      if (std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); })) out[begin + i] = exact_mean(numbers, rounding);
+    }
+  }
+}
+
+/// A sum of float32 numbers in units of 2^-149, the smallest of them: 384 bits hold 2^100 of the largest.
+class ExactSum {
+ public:
+  void add(float x) {
+    const uint32_t bits = std::bit_cast<uint32_t>(x), exponent = bits >> 23 & 255;
+    const uint64_t mantissa = (bits & 0x7fffff) | (exponent > 0 ? 1u << 23 : 0u);
+    const uint32_t shift = exponent > 0 ? exponent - 1 : 0, offset = shift % 64;
+    Limbs term{};
+    term[shift / 64] = mantissa << offset;
+    if (offset > 40) term[shift / 64 + 1] = mantissa >> (64 - offset);
+    plus((bits >> 31) != 0 ? negated(term) : term);
+  }
+
+  float mean(uint64_t count, Format format) const {
+    const bool negative = limbs_.back() >> 63 != 0;
+    Limbs quotient = negative ? negated(limbs_) : limbs_;
+    unsigned __int128 rest = 0;
+    for (size_t i = quotient.size(); i-- > 0;) {  // long division, the highest limb first
+      rest = rest << 64 | quotient[i];
+      quotient[i] = static_cast<uint64_t>(rest / count);
+      rest %= count;
+    }
+    const int dropped = std::max(format.missing, width(quotient) - format.digits);
+    uint64_t kept = bits_from(quotient, dropped);
+    const int below = compare_with_half(quotient, dropped, static_cast<uint64_t>(rest), count);
+    if (below > 0 || (below == 0 && (kept & 1) != 0)) ++kept;
+    const double magnitude = std::ldexp(static_cast<double>(kept), dropped - 149);
+    return static_cast<float>(negative ? -magnitude : magnitude);
+  }
+
+ private:
+  using Limbs = std::array<uint64_t, 6>;  ///< the lowest first, two's complement
+
+  static Limbs negated(Limbs x) {
+    bool carry = true;
+    for (uint64_t& limb : x) limb = ~limb + (carry ? 1 : 0), carry = carry && limb == 0;
+    return x;
+  }
+  void plus(const Limbs& x) {
+    unsigned __int128 carry = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      carry += static_cast<unsigned __int128>(limbs_[i]) + x[i];
+      limbs_[i] = static_cast<uint64_t>(carry);
+      carry >>= 64;
+    }
+  }
+  static int width(const Limbs& x) {
+    for (size_t i = x.size(); i-- > 0;)
+      if (x[i] != 0) return static_cast<int>(64 * i) + static_cast<int>(std::bit_width(x[i]));
+    return 0;
+  }
+  static bool bit(const Limbs& x, int at) { return (x[static_cast<size_t>(at / 64)] >> (at % 64) & 1) != 0; }
+  /// The bits from `at` on; they fit 64.
+  static uint64_t bits_from(const Limbs& x, int at) {
+    uint64_t value = 0;
+    for (int i = width(x) - 1; i >= at; --i) value = value << 1 | (bit(x, i) ? 1 : 0);
+    return value;
+  }
+  /// Whether what lies below bit `at`, rest/count included, is less than, equal to or more than half a unit of bit `at`.
+  static int compare_with_half(const Limbs& x, int at, uint64_t rest, uint64_t count) {
+    if (at == 0) return 2 * rest < count ? -1 : 2 * rest == count ? 0 : 1;
+    if (!bit(x, at - 1)) return -1;
+    bool more = rest != 0;
+    for (int i = 0; i < at - 1; ++i) more = more || bit(x, i);
+    return more ? 1 : 0;
+  }
+
+  Limbs limbs_{};
+};
+
+}  // namespace
+
+void uniform_means(std::span<const float* const> members, std::span<const MeanOfFirst> wanted, int64_t n, Rounding rounding) {
+  for (int64_t begin = 0; begin < n; begin += block) {
+    const int64_t some = std::min(block, n - begin);
+    if (rounding == Rounding::float32) block_means<24>(members, wanted, begin, some, rounding);
+    else block_means<8>(members, wanted, begin, some, rounding);
+  }
+}
+
+void weighted_mean(std::span<const float* const> members, std::span<const double> weights, int64_t n, Rounding rounding, float* out) {
+  double total = 0;
+  for (const double weight : weights) total += weight;
+  double sum[block];
+  for (int64_t begin = 0; begin < n; begin += block) {
+    const int64_t some = std::min(block, n - begin);
+    std::fill_n(sum, some, -0.0);  // -0 + x = x, the sign of zero included
+    for (size_t j = 0; j < members.size(); ++j) {
+      const float* const x = members[j] + begin;
+      const double weight = weights[j];
+#pragma omp simd
+      for (int64_t i = 0; i < some; ++i) sum[i] += weight * static_cast<double>(x[i]);
+    }
+    for (int64_t i = 0; i < some; ++i)
+      out[begin + i] = rounding == Rounding::float32 ? rounded<24>(sum[i] / total) : rounded<8>(sum[i] / total);
+  }
+}
+
+float exact_mean(std::span<const float> numbers, Rounding rounding) {
+  ExactSum sum;
+  for (const float number : numbers) sum.add(number);
+  return sum.mean(numbers.size(), format_of(rounding));
+}
+
+}  // namespace lawa

@@ -1,0 +1,29 @@
+// Means of checkpoints, rounded once. Uniform means are the nearest number to the exact mean, ties to even, always: float64 sums
+// are watched by an error-free transformation, and the rare elements whose sum or quotient isn't exact enough are done again in
+// integers.
+#pragma once
+#include <cstdint>
+#include <span>
+
+namespace lawa {
+
+/// What a mean is rounded to. A bfloat16 is kept in a float, whose low half is zero then.
+enum class Rounding { float32, bfloat16 };
+
+/// The mean of the first `count` members, into `out`.
+struct MeanOfFirst {
+  int64_t count;
+  float* out;
+};
+
+/// For several counts (ascending, the last at most members.size()): out[i] = mean of members[0..count)[i], for i in 0..n-1. One walk
+/// over the members serves all counts. Where a member isn't finite, so is what comes out (as float64 arithmetic gives it).
+void uniform_means(std::span<const float* const> members, std::span<const MeanOfFirst> wanted, int64_t n, Rounding rounding);
+
+/// out[i] = sum of weights[j] * members[j][i], added in float64 in the order of the members, over the weights' sum; rounded once.
+void weighted_mean(std::span<const float* const> members, std::span<const double> weights, int64_t n, Rounding rounding, float* out);
+
+/// The exact mean of count numbers, rounded: number(j) for j in 0..count-1 must be finite. Slow; what the others fall back on.
+float exact_mean(std::span<const float> numbers, Rounding rounding);
+
+}  // namespace lawa
