@@ -57,7 +57,17 @@ def benchmark():
     return grid(["model", "ranks", "tokens/s", "matrix products", "share", "memory a rank"], rows)
 
 
-SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark}
+def averaging():
+    """tests/benchmark/averaging.jsonl as a table."""
+    lines = {line["what"]: line for line in map(json.loads, (ROOT / "tests" / "benchmark" / "averaging.jsonl").read_text().splitlines())}
+    names = {"lawa": "`lawa average`", "torch": "torch.load, float64 sums, torch.save", "durable": "`lawa average`, fsync and verification",
+             "raw": "raw read, fsynced write, raw read back"}
+    rows = [[f"{names[what]}", str(line["ranks"]), f"{line['seconds']:.2f} s", f"{line['peak_memory_bytes'] / 1e6:.0f} MB"]
+            for what, line in lines.items()]
+    return grid(["five float32 checkpoints of GPT-2 small", "processes", "time", "memory a process"], rows)
+
+
+SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark, "averaging": averaging}
 
 
 def written(text):
