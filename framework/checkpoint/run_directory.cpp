@@ -84,6 +84,10 @@ void RunDirectory::append(const Json& line) const {
   LAWA_CHECK(file, (path_ / "metrics.jsonl").string(), ": can't be written");
 }
 
+void RunDirectory::make_metrics_durable() const {
+  if (const fs::path path = path_ / "metrics.jsonl"; root_ && fs::exists(path)) make_durable(path);
+}
+
 void RunDirectory::cut_metrics(int64_t step) const {
   const fs::path path = path_ / "metrics.jsonl";
   if (!root_ || !fs::exists(path)) return;

@@ -24,6 +24,8 @@ class RunDirectory {
   void describe(const std::string& config, const Json& provenance) const;
   /// Appends a line to metrics.jsonl; handed to the system at once. Rank 0 writes, others return.
   void append(const Json& line) const;
+  /// Makes the lines so far survive a power cut. Rank 0 works, others return.
+  void make_metrics_durable() const;
   /// Drops the lines of metrics.jsonl after `step`, what can't be read among them. Rank 0 works, others return.
   void cut_metrics(int64_t step) const;
   /// Of the states up to step `newest`, keeps the last `count` and removes the others, each after its record has ceased to name it.

@@ -193,6 +193,7 @@ class TrainingRun {
 
   void save(bool state) {
     const Stopwatch clock;
+    if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past
     trainer_->save(directory_->checkpoints(), header_, state, {.fsync = config_.checkpoint.fsync});
     comm_.on_root([&] { directory_->retire_states(config_.checkpoint.keep_states, trainer_->step()); });
     directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
