@@ -52,7 +52,7 @@ def test_ema_is_its_recurrence_rounded_once(place):
     lines = average("averaging.scheme=ema", "averaging.beta=0.8", "destination=new")
     state = read(weights(5)).astype(np.float64)
     for step in STEPS[1:]:
-        state = 0.8 * state + (1 - 0.8) * read(weights(step))
+        state = 0.8 * state + (1 - 0.8) * read(weights(step)).astype(np.float64)
         np.testing.assert_allclose(read(lines["new", step]["file"]), state, rtol=2e-7, atol=0)
 
 

@@ -91,9 +91,11 @@ def test_inspect_prints_the_header(place):
     assert header["provenance"]["tokens_digest"] == json.loads(Path("run/provenance.json").read_text())["tokens_digest"]
 
 
-def test_what_goes_into_files_prints_nothing_on_stdout(place):
+def test_training_prints_nothing_on_stdout_and_averaging_a_line_a_file(place):
     assert succeed("train", TINY, "settings.toml", "run.directory=new", *FEW, ranks=2).out == ""
-    assert succeed("average", "run", "destination=average", ranks=2).out == ""
+    lines = succeed("average", "run", "destination=average", ranks=2).objects
+    assert [list(line) for line in lines] == [["file", "step", "scheme", "window", "stride", "digest"]] * 8
+    assert {line["step"]: line["digest"] for line in lines} == digests("average")
 
 
 def test_evaluation_depends_on_ranks_only_by_rounding_and_repeats_bitwise(place):
