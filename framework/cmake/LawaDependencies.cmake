@@ -12,6 +12,11 @@ if(NOT Kokkos_FOUND)
   FetchContent_Declare(Kokkos GIT_REPOSITORY https://github.com/kokkos/kokkos.git GIT_TAG 4.7.01 GIT_SHALLOW ON)
   FetchContent_MakeAvailable(Kokkos)
   set(Kokkos_VERSION "built beside the project")
+  foreach(part kokkoscore kokkoscontainers kokkosalgorithms kokkossimd)  # its headers keep their own rules on warnings
+    if(TARGET ${part})
+      set_target_properties(${part} PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES $<TARGET_PROPERTY:${part},INTERFACE_INCLUDE_DIRECTORIES>)
+    endif()
+  endforeach()
 endif()
 add_library(lawa_kokkos INTERFACE)
 if(TARGET trilinos_kokkoscore)   # Debian's package: its Kokkos::kokkos names a folder that isn't there

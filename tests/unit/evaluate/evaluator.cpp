@@ -24,6 +24,7 @@ class Evaluators : public testing::Test {
   const std::vector<std::vector<uint16_t>> files{tokens(7 * config.context + 5, 1), tokens(3 * config.context + 1, 2)};
   const TokenSet set = token_set();
   const Exec exec{};
+  const TokenBatch all = windows();
 
   std::vector<uint16_t> tokens(int64_t n, uint64_t seed) const {
     const auto ids = test::token_ids(n, config.vocabulary, seed);
@@ -37,23 +38,23 @@ class Evaluators : public testing::Test {
     return TokenSet({(folder / "0.bin").string(), (folder / "1.bin").string()}, "data.validation");
   }
 
-  /// The first `count` windows, cut by hand.
-  TokenBatch batch(int64_t count) const {
+  /// All windows, cut by hand. Slices of it don't own their memory.
+  TokenBatch windows() const {
     std::vector<int32_t> inputs, targets;
     for (const auto& file : files)
       for (auto at = file.begin(); file.end() - at > config.context; at += config.context) {
         inputs.insert(inputs.end(), at, at + config.context);
         targets.insert(targets.end(), at + 1, at + config.context + 1);
       }
-    const int64_t all = std::ssize(inputs) / config.context;
-    return test::slice_of({test::matrix(all, config.context, inputs), test::matrix(all, config.context, targets)}, {0, count});
+    const int64_t count = std::ssize(inputs) / config.context;
+    return {test::matrix(count, config.context, inputs), test::matrix(count, config.context, targets)};
   }
 };
 
 TEST_F(Evaluators, ComputeTheModelsLossWhateverTheRanksAndBatches) {
   Gpt2 model = test::model_with_random_weights(config, 10, Purpose::evaluation);
   for (const int64_t sequences : {1, 2, 8, 10}) {
-    const double expected = model.loss(exec, batch(sequences)) / static_cast<double>(sequences * config.context);
+    const double expected = model.loss(exec, test::slice_of(all, {0, sequences})) / static_cast<double>(sequences * config.context);
     for (const int64_t batch_sequences : {1, 2, 3, 10}) {
       const auto result = Evaluator(set, sequences, batch_sequences, config.context, comm).evaluate(exec, model);
       EXPECT_EQ(result.tokens, sequences * config.context);
@@ -80,8 +81,8 @@ TEST_F(Evaluators, BatchBuffersShiftTargetsByOneToken) {
   const auto window = [&](int64_t i) { return set.consecutive_window(i, config.context); };
   buffer.load({window(4), window(5), window(6)});
   const TokenBatch loaded = buffer.load({window(0), window(1)});
-  EXPECT_EQ(test::values(loaded.inputs), test::values(batch(2).inputs)) << "two sequences, and nothing of the three before";
-  EXPECT_EQ(test::values(loaded.targets), test::values(batch(2).targets));
+  EXPECT_EQ(test::values(loaded.inputs), test::values(test::slice_of(all, {0, 2}).inputs)) << "two sequences, and nothing of the three before";
+  EXPECT_EQ(test::values(loaded.targets), test::values(test::slice_of(all, {0, 2}).targets));
 }
 
 }  // namespace
