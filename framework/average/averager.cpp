@@ -73,6 +73,15 @@ void for_each_piece(const ShardLayout& layout, int64_t elements, F&& f) {
       f(Range{begin, std::min(begin + elements, owned.range.end)});
 }
 
+/// Reads what this rank owns of a weights file; every block is verified on the way.
+void verify_mine(const fs::path& file, const ShardLayout& layout) {
+  const FlatFileReader reader(file, "weights");
+  std::vector<float> values(static_cast<size_t>(std::min(most_elements, layout.local_size())));
+  for_each_piece(layout, most_elements, [&](Range range) {
+    reader.read("weights", range, std::span(values).first(static_cast<size_t>(range.size())));
+  });
+}
+
 int64_t piece_of(const AveragingOrder& order, const AveragingOutput& options) {
   return piece_elements(order, options.memory_bytes, block_size, most_elements);
 }
@@ -115,13 +124,9 @@ class FilesUnderWay {
       });
     if (!options.verify) return;
     comm_.together([&] {
-      std::vector<float> values(static_cast<size_t>(std::min(most_elements, layout.local_size())));
       for (const PlannedFile& file : files_) {
         if (options.fsync) forget_cached(part_of(file.path));
-        const FlatFileReader reader(part_of(file.path), "weights");
-        for_each_piece(layout, most_elements, [&](Range range) {
-          reader.read("weights", range, std::span(values).first(static_cast<size_t>(range.size())));
-        });
+        verify_mine(part_of(file.path), layout);
       }
     });
   }
@@ -190,6 +195,10 @@ AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& 
   totals.bytes_read = comm.sum(reader->bytes());
   totals.bytes_written = comm.sum(written);
   return totals;
+}
+
+void verify_weights(const Communicator& comm, const fs::path& file) {
+  comm.together([&] { verify_mine(file, ShardLayout(FlatFileReader(file, "weights").header().table.size(), comm.rank(), comm.size())); });
 }
 
 std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,

@@ -58,8 +58,18 @@ class AverageFiles : public testing::Test {
     return planned;
   }
   /// The average of a window that ends at the newest of `from`: its file.
-  fs::path average(const std::vector<fs::path>& from, int64_t window, const fs::path& to, const AveragingOutput& options = {.fsync = false}) const {
+  fs::path average(const std::vector<fs::path>& from, int64_t window, const fs::path& to,
+                   const AveragingOutput& options = {.fsync = false}) const {
     return averages(from, {.window = {window}, .at = {50}}, to, options).back().path;
+  }
+
+  /// The error that all ranks must get from these averages. Nothing is left of them then but empty folders.
+  std::string refused(const std::vector<fs::path>& from, const AveragingConfig& config, const fs::path& to) const {
+    const std::string error = error_of([&] { averages(from, config, to); });
+    comm.barrier();  // each rank removes its own files
+    for (const auto& entry : fs::recursive_directory_iterator(to)) EXPECT_TRUE(entry.is_directory()) << entry.path();
+    comm.barrier();
+    return error;
   }
 
   mutable Log log{false};
@@ -83,8 +93,12 @@ TEST_F(AverageFiles, OfModelsSmallerThanABlockAndOfWholeBlocks) {
 
 TEST_F(AverageFiles, DoNotDependOnChunksOrOnTheOrderOfTheirMembers) {
   const std::string expected = read_file(average(files, 5, folder / "whole"));
-  for (const int64_t memory : {1 << 16, 1 << 18, 1 << 30})
-    EXPECT_TRUE(read_file(average(files, 5, folder / std::to_string(memory), {.fsync = false, .memory_bytes = memory})) == expected) << memory;
+  const std::string digest = totals.digests[0];
+  for (const int64_t memory : {1 << 16, 1 << 18, 1 << 30}) {  // pieces of one block, of two, and all at once
+    const fs::path path = average(files, 5, folder / std::to_string(memory), {.fsync = false, .memory_bytes = memory});
+    EXPECT_TRUE(read_file(path) == expected) << memory;
+    EXPECT_EQ(totals.digests[0], digest) << memory;
+  }
   EXPECT_TRUE(read_file(average(files, 5, folder / "durable", {.verify = true, .fsync = true})) == expected);
   EXPECT_TRUE(read_file(average(files, 5, folder / "not verified", {.verify = false, .fsync = false})) == expected);
   const std::vector<fs::path> permuted{files[3], files[0], files[4], files[1], files[2]};
@@ -122,11 +136,10 @@ TEST_F(AverageFiles, OfTwoRunsOrTwoModelsAreRefused) {
 TEST_F(AverageFiles, ADamagedMemberIsNamedAndNothingStaysBehind) {
   const Range weights = read_record(record_path(folder / "run", 30)).weights.arrays.at("weights");
   comm.on_root([&] { test::flip_bit(files[2], weights.end - 1); });  // one rank's block, and every rank's error
-  EXPECT_THAT(error_of([&] { average(files, 5, folder / "damaged"); }),
-              HasSubstr(files[2].string() + ": /weights is damaged in block 4"));
-  comm.barrier();
-  EXPECT_TRUE(fs::is_empty(folder / "damaged"));
-  comm.barrier();
+  const AveragingConfig one{}, grid{.window = {2, 3}, .stride = {10, 20}};
+  for (const AveragingConfig& config : {one, grid})
+    EXPECT_THAT(refused(files, config, folder / "damaged"),
+                AllOf(HasSubstr(files[2].string() + ": /weights is damaged in block 4"), HasSubstr("ln_f.weight")));
   EXPECT_NO_THROW(average(files, 2, folder / "damaged")) << "an average without that member can be made there";
 }
 
@@ -142,7 +155,7 @@ TEST_F(AverageFiles, ANumberThatIsNotFiniteIsNamedUnlessItIsAllowed) {
   FlatHeader header = test::tiny_header(size, 60);
   header.trajectory_hash = "t";
   const fs::path bad = test::write_checkpoint(comm, folder / "run", header, values);
-  EXPECT_THAT(error_of([&] { averages({files[4], bad}, {.window = {2}}, folder / "bad"); }),
+  EXPECT_THAT(refused({files[4], bad}, {.window = {2}}, folder / "bad"),
               HasSubstr(bad.string() + ": wte.weight holds nan (element 12345 of the weights); averaging.allow_nonfinite=true"));
   const auto allowed = averages({files[4], bad}, {.window = {2}}, folder / "allowed", {.fsync = false, .allow_nonfinite = true});
   EXPECT_TRUE(std::isnan(test::read_array(allowed[0].path)[12'345]));
@@ -167,9 +180,13 @@ TEST_F(AverageFiles, OfAGridAreThoseOfEachWindowAloneAndEveryByteMovesOnce) {
 TEST_F(AverageFiles, CanBeMadeAgainFromWhatTheySay) {
   const auto written = averages(files, {.scheme = "linear", .window = {3}}, folder / "linear");
   const Json description = FlatFileReader(written[1].path, "weights").header().provenance.at("average");
-  const auto rebuilt = [&](const std::vector<fs::path>& from) { return rebuilt_digest(comm, {}, description, open_sources(comm, from), "it"); };
-  EXPECT_EQ(rebuilt(files), totals.digests[1]);
-  EXPECT_THAT(error_of([&] { rebuilt({files[0], files[1], files[2]}); }), HasSubstr("it: is made from step 40, which isn't among the sources"));
+  const auto rebuilt = [&](const std::vector<fs::path>& from, int64_t memory = 1 << 16) {
+    return rebuilt_digest(comm, {.memory_bytes = memory}, description, open_sources(comm, from), "it");
+  };
+  EXPECT_EQ(rebuilt(files), totals.digests[1]) << "block by block";
+  EXPECT_EQ(rebuilt(files, 1 << 30), totals.digests[1]) << "in one piece a rank";
+  EXPECT_THAT(error_of([&] { rebuilt({files[0], files[1], files[2]}); }),
+              HasSubstr("it: is made from step 40, which isn't among the sources"));
   FlatHeader header = test::tiny_header(size, 30);
   header.trajectory_hash = "t";
   const fs::path other = test::write_checkpoint(comm, folder / "run", header, weights_at(31, size));
@@ -181,19 +198,24 @@ TEST_F(AverageFiles, ThatAreThereMayBeLeftIfTheyAreTheSameAndWhole) {
   const AveragingConfig two{.window = {2}, .at = {50}}, three{.window = {3}, .at = {50}};
   const auto sources = open_sources(comm, files);
   const auto missing = [&](const AveragingConfig& config, bool skip_existing) {
-    size_t count = 0;
-    comm.on_root([&] {
-      count = missing_files(planned_files(config, averaging_plan(config, {10, 20, 30, 40, 50}), sources, to), skip_existing).size();
-    });
-    return comm.broadcast(static_cast<int64_t>(count));
+    const auto planned = planned_files(config, averaging_plan(config, {10, 20, 30, 40, 50}), sources, to);
+    int64_t count = 0;
+    comm.on_root([&] { count = std::ssize(missing_files(planned, skip_existing)); });
+    return comm.broadcast(count);
   };
   EXPECT_EQ(missing(two, false), 1) << "not there yet";
-  averages(files, two, to);
+  const fs::path path = averages(files, two, to)[0].path;
   EXPECT_EQ(missing(two, true), 0);
-  EXPECT_THAT(error_of([&] { missing(two, false); }), HasSubstr("step_00000050.weights.h5: exists; choose another destination"));
-  EXPECT_THAT(error_of([&] { missing(three, true); }), HasSubstr("exists and is another average"));
+  EXPECT_THAT(error_of([&] { missing(two, false); }), HasSubstr(path.string() + ": exists; choose another destination"));
+  EXPECT_THAT(error_of([&] { missing(three, true); }), HasSubstr(path.string() + ": exists and is another average"));
+  const auto last_byte = static_cast<int64_t>(fs::file_size(path)) - 1;
+  comm.on_root([&] { test::flip_bit(path, last_byte); });
+  EXPECT_THAT(error_of([&] { missing(two, true); }), HasSubstr(path.string() + ": is damaged"));
   comm.on_root([&] { fs::remove(record_path(to, 50)); });
   EXPECT_EQ(missing(two, true), 1) << "killed before it was committed: to be written again";
+  EXPECT_THAT(error_of([&] { missing(two, false); }), HasSubstr(path.string() + ": exists"));
+  averages(files, two, to);
+  EXPECT_NO_THROW(verify_by_record(path)) << "written again over what was there";
 }
 
 }  // namespace

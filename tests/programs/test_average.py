@@ -1,11 +1,13 @@
 """`lawa average` as its users call it: schemes against NumPy, grids, digests, averages made again, and what it refuses."""
 import math
+import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from runner import lawa, snapshot, succeed, weights, xxhash
+from runner import end, kill, lawa, session, snapshot, start, succeed, weights, xxhash
+from weights_file import assert_rounded_once, flip, in_a_weight, read
 
 STEPS = np.arange(5, 61, 5)
 SWITCHES = ("averaging.fsync=false", "averaging.verify=false")
@@ -17,11 +19,6 @@ def average(*words, ranks=1):
     return {(Path(line["file"]).parent.name, line["step"]): line for line in lines}
 
 
-def read(path):
-    with h5py.File(path) as file:
-        return file["weights"][()]
-
-
 def weighted(steps, factors):
     """The mean with some weights: float64, in step order, one division, one rounding."""
     total = np.full_like(read(weights(steps[0])), -0.0, np.float64)
@@ -31,8 +28,10 @@ def weighted(steps, factors):
 
 
 # scheme: (its keys, the weights of a window that ends at 60, oldest first)
+EMA = [math.prod([start] + [0.8] * age) for start, age in zip([1] + [1 - 0.8] * 11, reversed(range(12)))]
 SQRT = [1 - math.sqrt(i / 4) for i in range(4)] + [0]
 SCHEMES = {
+    "ema": (["averaging.beta=0.8"], EMA),
     "linear": (["averaging.window=4"], [1, 2, 3, 4]),
     "1-sqrt": (["averaging.window=4"], [a - b for a, b in zip(SQRT, SQRT[1:])]),
     "curve": (["averaging.window=3", "averaging.curve=[1, 0.7, 0.2]"], [1 - 0.7, 0.7 - 0.2, 0.2]),
@@ -41,7 +40,7 @@ SCHEMES = {
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_weighted_windows_are_numpy_loops(place, scheme):
+def test_weighted_means_are_numpy_loops(place, scheme):
     keys, factors = SCHEMES[scheme]
     line = average(f"averaging.scheme={scheme}", *keys, "averaging.at=60", "destination=new", ranks=2)["new", 60]
     assert (line["scheme"], line["window"]) == (scheme, len(factors))
@@ -76,12 +75,14 @@ def test_digests_do_not_depend_on_the_ranks(place):
         assert {key: line["digest"] for key, line in average(*keys, f"destination=on{ranks}", ranks=ranks).items()} == of_one
 
 
-def test_a_grid_has_a_folder_a_place_and_the_averages_of_each_alone(place):
-    grid = average("averaging.window=[2, 3]", "averaging.stride=[5, 10]", "destination=grid")
-    assert {folder for folder, _ in grid} == {f"lawa_k{k:03d}_nu{nu:06d}" for k in (2, 3) for nu in (5, 10)}
-    alone = average("averaging.window=3", "averaging.stride=10", "destination=alone")
-    assert {step: line["digest"] for (_, step), line in alone.items()} == {
-        step: line["digest"] for (folder, step), line in grid.items() if folder == "lawa_k003_nu000010"}
+def test_a_grid_has_a_folder_a_place_and_exact_means_there(place):
+    grid = average("averaging.window=[2, 3, 5]", "averaging.stride=[5, 10]", "averaging.at=[40, 60]", "destination=grid")
+    places = {f"lawa_k{k:03d}_nu{nu:06d}": (k, nu) for nu in (5, 10) for k in (2, 3, 5)}
+    assert list(grid) == [(folder, step) for folder, (k, nu) in places.items() for step in (40, 60) if step >= k * nu]
+    for (folder, step), line in grid.items():
+        k, nu = places[folder]
+        assert (line["scheme"], line["window"], line["stride"]) == ("sliding", k, nu)
+        assert_rounded_once(read(line["file"]), [read(weights(step - nu * i)) for i in range(k)])
 
 
 def test_an_average_is_made_again(place):
@@ -107,6 +108,21 @@ def test_an_average_of_other_members_is_not_made_again(place):
     refused("average", "--rebuild", weights(60), "source=run", says=[weights(60), "isn't an average"])
 
 
+def test_an_average_of_changed_bytes_is_not_made_again(place):
+    file = average("averaging.at=60", "destination=new")["new", 60]["file"]
+    flip(in_a_weight)(weights(5))   # no member
+    succeed("average", "--rebuild", file, "source=run")
+    flip(in_a_weight)(weights(50))
+    refused("average", "--rebuild", file, "source=run", says=[weights(50), "damaged"])
+
+
+def test_a_damaged_average_is_not_called_made_again(place):
+    """Its checksums still are those of what is made again: only its numbers aren't."""
+    file = average("averaging.at=60", "destination=new")["new", 60]["file"]
+    flip(in_a_weight)(Path(file))
+    refused("average", "--rebuild", file, "source=run", says=[file, "damaged"])
+
+
 def test_a_number_that_is_not_finite_is_refused_by_name(place):
     if (library := xxhash()) is None:
         pytest.skip("needs libxxhash")
@@ -123,8 +139,42 @@ def test_a_number_that_is_not_finite_is_refused_by_name(place):
     succeed(*words, "averaging.allow_nonfinite=true")
 
 
+def inspected(folder):
+    """{path below the folder: digest} of all that has its name there, verified by `lawa inspect`."""
+    files = sorted(Path(folder).rglob("*.weights.h5"))
+    lines = succeed("inspect", *files).objects if files else []
+    return {Path(line["file"]).relative_to(folder): line["digest"] for line in lines}
+
+
+def committed(folder):
+    """The weights files that a commit record names."""
+    return {path.relative_to(folder).with_suffix(".weights.h5") for path in Path(folder).rglob("*.json")}
+
+
+@pytest.mark.parametrize("moment", ["*.part", "*.weights.h5"], ids=["writing", "naming"])
+def test_a_killed_averaging_leaves_whole_files_and_is_completed(place, moment):
+    words = ("average", "run", "averaging.window=[2, 3, 4, 5, 6]", "averaging.stride=[5, 10]", "averaging.skip_existing=true")
+    succeed(*words, "destination=whole")
+    whole = inspected("whole")
+    process = start(*words, "destination=killed", ranks=2)
+    try:
+        while not any(Path("killed").rglob(moment)):
+            assert process.poll() is None
+            time.sleep(0.001)
+        kill(session(process.pid))
+    finally:
+        end(process)
+    assert inspected("killed").items() <= whole.items()
+    done = committed("killed")
+    lines = succeed(*words, "destination=killed", ranks=3).objects
+    assert {Path(line["file"]).relative_to("killed") for line in lines} == whole.keys() - done
+    assert inspected("killed") == whole and committed("killed") == whole.keys()
+    assert not list(Path("killed").rglob("*.part"))
+
+
 @pytest.mark.parametrize("words, says", [
-    (["averaging.scheme=weights", "averaging.window=3", "averaging.weights=[1, 2]"], ["averaging.weights (command line)", "2 values"]),
+    (["averaging.scheme=weights", "averaging.window=3", "averaging.weights=[1, 2]"],
+     ["averaging.weights (command line)", "2 values"]),
     (["averaging.at=62"], ["averaging.at", "62"]),
     (["averaging.window=[]"], ["averaging.window (command line)"]),
     (["averaging.window=[2, 0]"], ["averaging.window (command line)", "0 must be at least 1"]),

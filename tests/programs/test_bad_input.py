@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from runner import TINY, end, lawa, metrics, snapshot, start, succeed, weights
+from weights_file import flip, in_a_weight
 
 FILE = weights(30)   # the checkpoint that is damaged
 
@@ -77,10 +78,13 @@ CASES = {
     "a missing TOML file": (nothing, train("none.toml"), ["none.toml"]),
     "an unknown command": (nothing, ["trian", "settings.toml"], ["trian", "--help"]),
     "an unknown option": (nothing, train("--fast"), ["--fast", "--help"]),
+    "averaging's option to another command": (nothing, ["evaluate", "--rebuild", FILE], ["unknown option --rebuild"]),
     "no run directory": (nothing, ["train", TINY, "settings.toml"], ["run.directory"]),
     "no training data": (nothing, ["train", TINY, "run.directory=new"], ["data.train"]),
     "no source": (nothing, average(), ["source"]),
     "no destination": (nothing, ["average", "run"], ["destination"]),
+    "nothing to make again": (nothing, ["average", "--rebuild"], ["--rebuild", "name an average"]),
+    "an average to make again from nowhere": (nothing, ["average", "--rebuild", FILE], ["source", FILE]),
     "nothing to evaluate": (nothing, ["evaluate"], ["evaluate"]),
     "nothing to inspect": (nothing, ["inspect"], ["inspect"]),
     "weights where a config belongs": (nothing, train(FILE), [FILE]),
@@ -135,21 +139,6 @@ def test_refuses(place, case, ranks):
 
 
 # ---- damaged checkpoints, for each command that reads one -------------------------------------------------------------------
-
-def flip(find):
-    """Damage: one bit of the byte that `find` points to."""
-    def damage(path):
-        content = bytearray(path.read_bytes())
-        content[find(path)] ^= 4
-        path.write_bytes(content)
-    return damage
-
-
-def in_a_weight(path):
-    """A byte of h.1.mlp.c_fc.weight."""
-    with h5py.File(path) as file:
-        return file["weights"].id.get_offset() + 4 * 27000 + 2
-
 
 def in_the_config(path):
     return path.read_bytes().index(b"schedule.peak_lr") + 20

@@ -8,14 +8,10 @@ import numpy as np
 import numpy_gpt2
 import pytest
 from runner import TINY, succeed, weights, xxhash
+from weights_file import assert_rounded_once, read
 
 STEPS = range(5, 61, 5)
 BLOCK = 4096   # elements of a checksum
-
-
-def read(path):
-    with h5py.File(path) as file:
-        return file["weights"][()]
 
 
 def average(destination, *words, ranks=1):
@@ -26,20 +22,6 @@ def average(destination, *words, ranks=1):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-
-
-def exact(values):
-    """float32 numbers as Python's integers, in units of their smallest one, 2^-149."""
-    return np.array([int(value) for value in np.ldexp(values.astype(np.float64), 149)], object)
-
-
-def assert_rounded_once(mean, members):
-    """No float32 number is nearer to the members' exact mean."""
-    total, count = sum(map(exact, members)), len(members)
-    error = abs(count * exact(mean) - total)
-    for direction in (-np.inf, np.inf):
-        other = np.nextafter(mean, np.float32(direction))
-        assert (error <= abs(count * exact(other) - total)).all()
 
 
 def shapes(layers=2, channels=32, context=32, vocabulary=256):

@@ -1,0 +1,37 @@
+"""Weights files as h5py and NumPy see them: their numbers, exact means of them, and damage."""
+import h5py
+import numpy as np
+
+
+def read(path):
+    with h5py.File(path) as file:
+        return file["weights"][()]
+
+
+def exact(values):
+    """float32 numbers as Python's integers, in units of their smallest one, 2^-149."""
+    return np.array([int(value) for value in np.ldexp(values.astype(np.float64), 149)], object)
+
+
+def assert_rounded_once(mean, members):
+    """No float32 number is nearer to the members' exact mean."""
+    total, count = sum(map(exact, members)), len(members)
+    error = abs(count * exact(mean) - total)
+    for direction in (-np.inf, np.inf):
+        other = np.nextafter(mean, np.float32(direction))
+        assert (error <= abs(count * exact(other) - total)).all()
+
+
+def flip(find):
+    """Damage: one bit of the byte that `find` points to."""
+    def damage(path):
+        content = bytearray(path.read_bytes())
+        content[find(path)] ^= 4
+        path.write_bytes(content)
+    return damage
+
+
+def in_a_weight(path):
+    """A byte of h.1.mlp.c_fc.weight."""
+    with h5py.File(path) as file:
+        return file["weights"].id.get_offset() + 4 * 27000 + 2
