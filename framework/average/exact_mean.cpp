@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace lawa {
@@ -22,6 +23,7 @@ template <int digits>
 float rounded(double x) {
   if constexpr (digits == 24) return static_cast<float>(x);
   if (std::abs(x) < 0x1p-126) return static_cast<float>(std::nearbyint(x * 0x1p133) * 0x1p-133);  // bfloat16's denormals
+  if (std::isnan(x)) return std::numeric_limits<float>::quiet_NaN();  // a carry could make a number of it
   constexpr int dropped = 53 - digits;
   uint64_t bits = std::bit_cast<uint64_t>(x);
   bits += (uint64_t{1} << (dropped - 1)) - 1 + (bits >> dropped & 1);

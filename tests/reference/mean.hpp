@@ -1,9 +1,9 @@
-// The mean of floats, rounded once: the float nearest to the exact sum over the count, ties to even.
+// The mean of floats, rounded once: the number nearest to the exact sum over the count, ties to even.
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -36,23 +36,30 @@ class ExactSum {
   std::vector<double> parts_;
 };
 
-/// Finite values, at least one; the mean must lie inside float's range.
-inline float mean(std::span<const float> values) {
+/// How far apart the bits of neighbouring numbers are, when they are kept in floats.
+enum Grain : uint32_t { float32 = 1, bfloat16 = 1 << 16 };
+
+/// Finite values, at least one. A sum of zero has the sign that float64 gives it.
+inline float mean(std::span<const float> values, Grain grain = float32) {
   ExactSum sum;
   for (const float value : values) sum.add(static_cast<double>(value));
+  if (sum.sign() == 0) return std::ranges::all_of(values, [](float x) { return std::signbit(x); }) ? -0.0f : 0.0f;
   const auto count = static_cast<double>(values.size());
-  auto nearest = static_cast<float>(sum.approximate() / count);
-  for (const float towards : {-std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()}) {
-    const float other = std::nextafter(nearest, towards);
-    const double middle = (static_cast<double>(nearest) + static_cast<double>(other)) / 2;  // 25 bits: exact
-    if (!std::isfinite(middle)) continue;
-    ExactSum beyond = sum;  // is the exact mean on the other side of the middle?
-    beyond.add(-count * middle);
-    const int side = towards > 0 ? beyond.sign() : -beyond.sign();
-    const bool nearest_is_odd = (std::bit_cast<uint32_t>(nearest) & 1) != 0;
-    if (side > 0 || (side == 0 && nearest_is_odd)) return other;
-  }
-  return nearest;
+  const double sign = sum.sign();
+  const auto compare = [&](double x) {  // the exact magnitude with x: -1, 0, 1; few bits, so that count * x is exact
+    ExactSum difference = sum;
+    difference.add(-sign * count * x);
+    return static_cast<int>(sign) * difference.sign();
+  };
+  const auto number = [](uint32_t bits) {  // infinity's bits come where 2^128 would
+    const auto x = static_cast<double>(std::bit_cast<float>(bits));
+    return std::isinf(x) ? 0x1p128 : x;
+  };
+  uint32_t below = std::bit_cast<uint32_t>(static_cast<float>(std::abs(sum.approximate()) / count)) / grain * grain;
+  if (compare(number(below)) < 0) below -= grain;  // bits ascend with magnitudes
+  const int half = compare((number(below) + number(below + grain)) / 2);
+  if (half > 0 || (half == 0 && below / grain % 2 == 1)) below += grain;
+  return std::copysign(std::bit_cast<float>(below), static_cast<float>(sign));
 }
 
 }  // namespace lawa::reference

@@ -4,18 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "support/errors.hpp"
+#include "support/steps.hpp"
 
 namespace lawa {
 namespace {
 
 using test::error_of;
+using test::first_steps;
+using test::Steps;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-using Steps = std::vector<int64_t>;
 
 /// The members of every average; checks on the way that each is labelled with its newest.
 std::vector<Steps> members(const AveragingConfig& config, const Steps& steps) {
@@ -63,13 +63,6 @@ TEST(AveragingPlan, WithoutAStrideEveryCheckpointIsASnapshotExceptTheInitialWeig
   EXPECT_THAT(found[9], ElementsAre(512, 1000));
 }
 
-/// 1, 2, …, n.
-Steps first_steps(int64_t n) {
-  Steps steps(static_cast<size_t>(n));
-  std::iota(steps.begin(), steps.end(), 1);
-  return steps;
-}
-
 // arXiv 2306.03241's lawa.py: disjoint groups of five, then the rest unless it is a single file.
 TEST(AveragingPlan, ReleasedLawaKeepsAnIncompleteLastWindowOfTwoOrMore) {
   const auto of_25 = members({.scheme = "lawa_released"}, first_steps(25));
@@ -87,44 +80,54 @@ TEST(AveragingPlan, ReleasedLawaKeepsAnIncompleteLastWindowOfTwoOrMore) {
   EXPECT_EQ(members({.scheme = "tumbling"}, first_steps(27)).size(), 5u);
 }
 
-/// The weights of the newest average, over their sum.
+/// The weights of the newest average.
 std::vector<double> weights(const AveragingConfig& config, const Steps& steps) {
   std::vector<double> found;
-  double total = 0;
   const auto plan = averaging_plan(config, steps);
-  for (const Member& member : plan.back().members) found.push_back(member.weight), total += member.weight;
-  for (double& weight : found) weight /= total;
+  for (const Member& member : plan.back().members) found.push_back(member.weight);
   return found;
 }
 
 TEST(AveragingPlan, WindowsAndSwaAreUniform) {
   for (const char* scheme : {"sliding", "lawa", "tumbling", "lawa_released", "swa"})
-    for (const Average& average : averaging_plan({.scheme = scheme, .window = {3}}, first_steps(8))) EXPECT_TRUE(average.uniform()) << scheme;
+    for (const Average& average : averaging_plan({.scheme = scheme, .window = {3}}, first_steps(8)))
+      EXPECT_TRUE(average.uniform()) << scheme;
   EXPECT_FALSE(averaging_plan({.scheme = "linear", .window = {3}}, first_steps(8))[0].uniform());
 }
 
 TEST(AveragingPlan, SwaHoldsAllSinceTheFirst) {
-  EXPECT_THAT(members({.scheme = "swa", .stride = {10}, .first = 20}, {10, 20, 30, 40}), ElementsAre(Steps{20, 30}, Steps{20, 30, 40}));
+  EXPECT_THAT(members({.scheme = "swa", .stride = {10}, .first = 20}, {10, 20, 30, 40}),
+              ElementsAre(Steps{20, 30}, Steps{20, 30, 40}));
 }
 
 TEST(AveragingPlan, EmaIsItsRecurrence) {
   const double beta = 0.75;
-  for (size_t element = 0; element < 6; ++element) {  // of the recurrence over unit vectors: the weight of snapshot `element`
-    double e = element == 0 ? 1 : 0;
-    for (size_t n = 1; n < 6; ++n) e = beta * e + (1 - beta) * (n == element ? 1 : 0);
-    EXPECT_DOUBLE_EQ(weights({.scheme = "ema", .beta = beta}, first_steps(6))[element], e);
+  const auto plan = averaging_plan({.scheme = "ema", .beta = beta}, first_steps(6));
+  ASSERT_EQ(plan.size(), 5u);
+  std::vector<double> e{1};  // what each snapshot counts in the recurrence
+  for (const Average& average : plan) {
+    for (double& weight : e) weight *= beta;
+    e.push_back(1 - beta);
+    ASSERT_EQ(average.members.size(), e.size());
+    for (size_t i = 0; i < e.size(); ++i) EXPECT_DOUBLE_EQ(average.members[i].weight, e[i]);
   }
+  EXPECT_DOUBLE_EQ(e[0], std::pow(beta, 5));  // and written out
+  EXPECT_DOUBLE_EQ(e[2], (1 - beta) * std::pow(beta, 3));
+}
+
+TEST(AveragingPlan, GivenAndLinearWeightsAreOldestFirst) {
+  EXPECT_THAT(weights({.scheme = "linear", .window = {4}}, first_steps(9)), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(weights({.scheme = "weights", .window = {3}, .weights = {1, 0, 3}}, first_steps(9)), ElementsAre(1, 0, 3));
 }
 
 TEST(AveragingPlan, DecayCurvesTellTheWeights) {
-  EXPECT_THAT(weights({.scheme = "linear", .window = {4}}, first_steps(9)), ElementsAre(0.1, 0.2, 0.3, 0.4));
-  EXPECT_THAT(weights({.scheme = "weights", .window = {3}, .weights = {1, 0, 3}}, first_steps(9)), ElementsAre(0.25, 0, 0.75));
   const std::vector<double> curve{1, 0.75, 0.5, 0.25};  // a linear decay is a uniform mean
   EXPECT_THAT(weights({.scheme = "curve", .window = {4}, .curve = curve}, first_steps(9)), ElementsAre(0.25, 0.25, 0.25, 0.25));
   const auto found = weights({.scheme = "1-sqrt", .window = {4}}, first_steps(9));
-  for (size_t i = 0; i < 4; ++i) {  // the updates up to checkpoint i count as what stands behind it weighs together
-    double behind = 0;
-    for (size_t j = i; j < 4; ++j) behind += found[j];
+  ASSERT_EQ(found.size(), 4u);
+  double behind = 0;  // the updates up to checkpoint i count as what stands behind it weighs together; all of it is 1
+  for (size_t i = 4; i-- > 0;) {
+    behind += found[i];
     EXPECT_NEAR(behind, 1 - std::sqrt(static_cast<double>(i) / 4), 1e-15);
   }
 }
@@ -140,19 +143,28 @@ TEST(AveragingPlan, AGridGoesWindowByWindowWithinStrideByStride) {
 
 TEST(AveragingPlan, OnlyTheStepsThatAreAskedFor) {
   EXPECT_THAT(members({.window = {2}, .at = {3, 8}}, first_steps(8)), ElementsAre(Steps{2, 3}, Steps{7, 8}));
-  EXPECT_EQ(error_of([] { averaging_plan({.window = {2}, .at = {3, 9}}, first_steps(8)); }), "averaging.at: no average ends at step 9");
+  EXPECT_THAT(members({.window = {2}, .stride = {1, 4}, .at = {3, 8}}, first_steps(8)),
+              ElementsAre(Steps{2, 3}, Steps{7, 8}, Steps{4, 8})) << "one place of the grid is enough";
+  EXPECT_EQ(error_of([] { averaging_plan({.window = {2}, .at = {3, 9}}, first_steps(8)); }),
+            "averaging.at: no average ends at step 9");
 }
 
 TEST(AveragingPlan, KeysThatDoNotFitTogetherAreNamed) {
   ConfigSource source;
-  source.add_toml("[averaging]\nweights = [1, 2]\ncurve = [0.5, 1]\nwindow = 2", "average.toml");
+  source.add_toml("[averaging]\nweights = [1, 2]\ncurve = [0.5, 1]\nwindow = 2\nstride = 10", "average.toml");
   const auto refusal = [&](const AveragingConfig& config) { return error_of([&] { check(config, source); }); };
   EXPECT_EQ(refusal({.scheme = "weights", .window = {3}, .weights = {1, 2}}),
             "averaging.weights (average.toml:2): 2 values for a window (average.toml:4) of 3");
-  EXPECT_EQ(refusal({.scheme = "weights", .window = {2}, .weights = {0, 0}}), "averaging.weights (average.toml:2): all values are zero");
+  EXPECT_THAT(refusal({.scheme = "weights", .window = {2, 3}, .weights = {1, 2}}),
+              HasSubstr("averaging.weights (average.toml:2)"))
+      << "they can't fit every window of a grid";
+  EXPECT_EQ(refusal({.scheme = "weights", .window = {2}, .weights = {0, 0}}),
+            "averaging.weights (average.toml:2): all values are zero");
   EXPECT_EQ(refusal({.scheme = "curve", .window = {2}, .curve = {0.5, 1}}), "averaging.curve (average.toml:3): must not rise");
   EXPECT_EQ(refusal({.window = {}}), "averaging.window (average.toml:4): names no window");
+  EXPECT_EQ(refusal({.stride = {}}), "averaging.stride (average.toml:5): names no stride");
   EXPECT_EQ(refusal({.scheme = "weights", .window = {2}, .weights = {1, 2}}), "no error");
+  EXPECT_EQ(refusal({.scheme = "curve", .window = {2}, .curve = {0.5, 0.5}}), "no error");
 }
 
 TEST(AveragingPlan, FirstAndLastAreLegalMembers) {
@@ -168,11 +180,12 @@ TEST(AveragingPlan, AWindowOfOneIsEverySnapshot) {
 TEST(AveragingPlan, AMissingSnapshotIsNamed) {
   EXPECT_EQ(error_of([] { averaging_plan({.window = {2}, .stride = {10}}, {10, 20, 25, 40, 50}); }),
             "averaging.stride: there is no checkpoint of step 30, between 20 and 40");
-  EXPECT_THAT(members({.window = {2}, .stride = {10}, .first = 40}, {10, 20, 40, 50}), ElementsAre(Steps{40, 50})) << "not needed";
+  EXPECT_THAT(members({.window = {2}, .stride = {10}, .first = 40}, {10, 20, 40, 50}), ElementsAre(Steps{40, 50}))
+      << "30 is not needed";
 }
 
 TEST(AveragingPlan, TooFewCheckpointsAreCounted) {
-  EXPECT_EQ(error_of([] { averaging_plan({.window = {3}}, {0, 10, 20}); }),
+  EXPECT_EQ(error_of([] { averaging_plan({.window = {3, 4}}, {0, 10, 20}); }),
             "averaging.window: 3 checkpoints are needed, and there are 2");
   EXPECT_EQ(error_of([] { averaging_plan({.window = {2}, .stride = {10}}, {5, 10, 15}); }),
             "averaging.window: 2 checkpoints are needed at multiples of 10 steps, and there are 1");

@@ -15,7 +15,11 @@ namespace lawa {
 namespace {
 
 using Floats = std::vector<float>;
-constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float infinity = std::numeric_limits<float>::infinity(), largest = std::numeric_limits<float>::max();
+constexpr Rounding both[] = {Rounding::float32, Rounding::bfloat16};
+
+reference::Grain grain(Rounding rounding) { return rounding == Rounding::float32 ? reference::float32 : reference::bfloat16; }
+const char* name(Rounding rounding) { return rounding == Rounding::float32 ? "float32" : "bfloat16"; }
 
 std::vector<const float*> pointers(const std::vector<Floats>& members) {
   std::vector<const float*> data;
@@ -23,21 +27,40 @@ std::vector<const float*> pointers(const std::vector<Floats>& members) {
   return data;
 }
 
+/// The means of the first so many members, in one walk.
+std::vector<Floats> means_of_first(const std::vector<int64_t>& counts, const std::vector<Floats>& members, Rounding rounding) {
+  std::vector<Floats> out(counts.size(), Floats(members[0].size(), test::not_a_number));
+  std::vector<MeanOfFirst> wanted;
+  for (size_t i = 0; i < counts.size(); ++i) wanted.push_back({counts[i], out[i].data()});
+  uniform_means(pointers(members), wanted, std::ssize(members[0]), rounding);
+  return out;
+}
 Floats mean_of(const std::vector<Floats>& members, Rounding rounding = Rounding::float32) {
+  return means_of_first({std::ssize(members)}, members, rounding)[0];
+}
+
+Floats weighted_mean_of(const std::vector<Floats>& members, const std::vector<double>& weights,
+                        Rounding rounding = Rounding::float32) {
   Floats out(members[0].size(), test::not_a_number);
-  const std::vector<MeanOfFirst> wanted{{std::ssize(members), out.data()}};
-  uniform_means(pointers(members), wanted, std::ssize(out), rounding);
+  weighted_mean(pointers(members), weights, std::ssize(out), rounding, out.data());
   return out;
 }
 
-Floats exact_mean_of(const std::vector<Floats>& members) {
-  Floats out, column;
+/// Element by element: of(the i-th element of the first `count` members).
+template <class Mean>
+Floats by_element(const std::vector<Floats>& members, int64_t count, Mean&& of) {
+  Floats out, column(static_cast<size_t>(count));
   for (size_t i = 0; i < members[0].size(); ++i) {
-    column.clear();
-    for (const Floats& member : members) column.push_back(member[i]);
-    out.push_back(reference::mean(column));
+    for (size_t j = 0; j < column.size(); ++j) column[j] = members[j][i];
+    out.push_back(of(column));
   }
   return out;
+}
+Floats reference_mean(const std::vector<Floats>& members, int64_t count, Rounding rounding) {
+  return by_element(members, count, [&](const Floats& column) { return reference::mean(column, grain(rounding)); });
+}
+Floats reference_mean(const std::vector<Floats>& members, Rounding rounding) {
+  return reference_mean(members, std::ssize(members), rounding);
 }
 
 /// `count` arrays that walk around common values, as a run's checkpoints do; `spread` scatters their exponents.
@@ -54,38 +77,109 @@ std::vector<Floats> checkpoints(size_t count, int64_t size, double deviation, ui
   return members;
 }
 
-TEST(UniformMeans, AreTheFloatsNearestToTheExactMeans) {
-  for (const size_t count : {1u, 2u, 3u, 5u, 6u, 7u, 10u, 17u, 20u}) {
-    const auto members = checkpoints(count, 5001, 0.02, 100 * count);
-    EXPECT_TRUE(test::same_bits(mean_of(members), exact_mean_of(members))) << count << " members";
+/// Finite floats of any size, every bit random.
+Floats any_floats(int64_t size, uint64_t seed) {
+  Floats x;
+  for (uint64_t i = 0; i < static_cast<uint64_t>(size); ++i) {
+    const auto bits = static_cast<uint32_t>(random_bits(seed, RandomStream::test, i));
+    const auto number = std::bit_cast<float>(bits);
+    x.push_back(std::isfinite(number) ? number : std::bit_cast<float>(bits ^ (1u << 30)));
+  }
+  return x;
+}
+
+TEST(UniformMeans, AreNearestToTheExactMeansForEveryCountOfOneWalk) {
+  std::vector<int64_t> counts{1};  // one of them twice
+  for (int64_t count = 1; count <= 20; ++count) counts.push_back(count);
+  const auto members = checkpoints(20, 2001, 0.02, 100);  // the last block of elements isn't full
+  for (const Rounding rounding : both) {
+    const auto means = means_of_first(counts, members, rounding);
+    for (size_t i = 0; i < counts.size(); ++i)
+      EXPECT_TRUE(test::same_bits(means[i], reference_mean(members, counts[i], rounding))) << counts[i] << " " << name(rounding);
   }
 }
 
 TEST(UniformMeans, AreExactWhereFloat64IsNot) {
-  for (const double spread : {10.0, 20.0, 30.0}) {
-    const auto members = checkpoints(5, 20'000, 0.02, 7, spread);
-    EXPECT_TRUE(test::same_bits(mean_of(members), exact_mean_of(members))) << spread;
-  }
+  for (const Rounding rounding : both)
+    for (const double spread : {10.0, 20.0, 30.0}) {
+      const auto members = checkpoints(5, 10'001, 0.02, 7, spread);
+      const Floats expected = reference_mean(members, rounding);
+      EXPECT_TRUE(test::same_bits(mean_of(members, rounding), expected)) << spread << " " << name(rounding);
+    }
   EXPECT_EQ(mean_of({{1e20f}, {1.0f}, {-1e20f}})[0], 1.0f / 3);
-  EXPECT_EQ(mean_of({{1.0f}, {1 + 0x1p-23f}, {0x1p-60f}, {0.0f}})[0], reference::mean(Floats{1.0f, 1 + 0x1p-23f, 0x1p-60f, 0.0f}));
-  EXPECT_EQ(mean_of({{1.0f}, {1 + 0x1p-23f}})[0], 1.0f) << "a tie goes to the even one";
-  EXPECT_EQ(mean_of({{1.0f}, {1.0f}, {1 + 0x1p-23f}, {1 + 0x1p-23f}})[0], 1.0f);
-  EXPECT_EQ(mean_of({{1.0f}, {1.0f}, {1 + 0x1p-23f}, {1 + 0x1p-23f}, {0x1p-80f}})[0],
-            reference::mean(Floats{1.0f, 1.0f, 1 + 0x1p-23f, 1 + 0x1p-23f, 0x1p-80f}));
+  EXPECT_EQ(mean_of({{1.0f}, {1 + 0x1p-23f}, {0x1p-60f}, {0.0f}})[0], 0.5f + 0x1p-24f) << "just above the middle";
+}
+
+/// Numbers and their neighbours away from zero: the mean of the two is a tie.
+struct Neighbours {
+  Floats low, high, even;
+
+  explicit Neighbours(Rounding rounding) {
+    for (const float x : test::normals(1000, 23, 0.02)) {
+      const uint32_t bits = std::bit_cast<uint32_t>(x) / grain(rounding) * grain(rounding);
+      low.push_back(std::bit_cast<float>(bits));
+      high.push_back(std::bit_cast<float>(bits + grain(rounding)));
+      even.push_back(bits / grain(rounding) % 2 == 0 ? low.back() : high.back());
+    }
+  }
+};
+
+TEST(UniformMeans, OfTiesAreEven) {
+  for (const Rounding rounding : both) {
+    const Neighbours tie(rounding);
+    for (const size_t count : {2u, 6u, 10u, 98u}) {  // times 1/98 would be no tie
+      std::vector<Floats> members(count, tie.low);
+      std::fill_n(members.begin(), count / 2, tie.high);
+      EXPECT_TRUE(test::same_bits(mean_of(members, rounding), tie.even)) << count << " " << name(rounding);
+    }
+  }
+}
+
+/// Powers of two with the signs of x, smaller by so many binary digits, down to the smallest denormal.
+Floats smaller(const Floats& x, int digits) {
+  Floats powers;
+  for (const float element : x) {
+    const int exponent = std::max(std::ilogb(element) - digits, -149);
+    powers.push_back(std::ldexp(std::copysign(1.0f, element), exponent));
+  }
+  return powers;
+}
+Floats times(float factor, Floats x) {
+  for (float& element : x) element *= factor;
+  return x;
+}
+
+// Three of each neighbour among six, and a nudge: float64 still notices 2^-50, and a sixth of the smallest denormal is only what
+// an integer division leaves over.
+TEST(UniformMeans, OfNearTiesFollowTheSmallestMember) {
+  for (const Rounding rounding : both) {
+    const Neighbours tie(rounding);
+    std::vector<Floats> members{tie.low, tie.high, times(2, tie.low), times(2, tie.high), {}, Floats(tie.low.size(), 0.0f)};
+    for (const int digits : {25, 50, 60, 100, 149}) {
+      members[4] = smaller(tie.low, digits);
+      EXPECT_TRUE(test::same_bits(mean_of(members, rounding), tie.high)) << digits << " " << name(rounding);
+      members[4] = times(-1, members[4]);
+      EXPECT_TRUE(test::same_bits(mean_of(members, rounding), tie.low)) << digits << " " << name(rounding);
+    }
+  }
 }
 
 TEST(UniformMeans, KeepDenormals) {
-  for (const double deviation : {1e-38, 1e-39, 1e-41, 1e-44})
-    for (const size_t count : {2u, 5u, 6u}) {
-      const auto members = checkpoints(count, 1000, deviation, 3);
-      EXPECT_EQ(mean_of(members), exact_mean_of(members)) << deviation;  // the reference has no -0
-    }
+  for (const Rounding rounding : both)
+    for (const double deviation : {1e-38, 1e-39, 1e-41, 1e-44})
+      for (const size_t count : {2u, 5u, 6u}) {
+        const auto members = checkpoints(count, 500, deviation, 3);
+        const Floats expected = reference_mean(members, rounding);
+        EXPECT_TRUE(test::same_bits(mean_of(members, rounding), expected)) << deviation << " " << name(rounding);
+      }
 }
 
-/// True when no float is nearer to sum / count; the sum must be exact.
+/// No float is nearer to sum / count, and none as near is even instead. The sum must be exact.
 bool is_nearest(float mean, long double sum, long double count) {
   const auto distance = [&](float x) { return std::abs(count * static_cast<long double>(x) - sum); };
-  return distance(mean) <= distance(std::nextafter(mean, infinity)) && distance(mean) <= distance(std::nextafter(mean, -infinity));
+  const bool even = std::bit_cast<uint32_t>(mean) % 2 == 0;
+  const auto beats = [&](float other) { return distance(mean) < distance(other) || (even && distance(mean) == distance(other)); };
+  return beats(std::nextafter(mean, infinity)) && beats(std::nextafter(mean, -infinity));
 }
 
 /// Five checkpoints of 1,024 elements, moved 2,000 times: 2 million means. Long doubles hold these sums exactly (64 bits).
@@ -106,15 +200,6 @@ TEST(UniformMeans, OfAWindowThatMovesNeverDrift) {
   EXPECT_EQ(wrong, 0);
 }
 
-TEST(UniformMeans, OfSeveralCountsComeFromOneWalk) {
-  const auto members = checkpoints(20, 777, 0.02, 5);
-  std::vector<Floats> out(4, Floats(777, test::not_a_number));
-  const std::vector<MeanOfFirst> wanted{{1, out[0].data()}, {2, out[1].data()}, {2, out[2].data()}, {20, out[3].data()}};
-  uniform_means(pointers(members), wanted, 777, Rounding::float32);
-  for (size_t i = 0; i < 4; ++i)
-    EXPECT_TRUE(test::same_bits(out[i], mean_of({members.begin(), members.begin() + wanted[i].count}))) << i;
-}
-
 TEST(UniformMeans, DoNotDependOnTheOrderOfTheMembers) {
   auto members = checkpoints(6, 5000, 0.02, 9, 30);
   const Floats first = mean_of(members);
@@ -124,60 +209,102 @@ TEST(UniformMeans, DoNotDependOnTheOrderOfTheMembers) {
 }
 
 TEST(UniformMeans, KeepTheSignOfZero) {
-  EXPECT_TRUE(test::same_bits(mean_of({{-0.0f, 0.0f}}), Floats{-0.0f, 0.0f}));
-  EXPECT_TRUE(test::same_bits(mean_of({{-0.0f, -0.0f}, {-0.0f, 0.0f}}), Floats{-0.0f, 0.0f}));
+  for (const Rounding rounding : both) {
+    EXPECT_TRUE(test::same_bits(mean_of({{-0.0f, 0.0f}}, rounding), Floats{-0.0f, 0.0f}));
+    EXPECT_TRUE(test::same_bits(mean_of({{-0.0f, -0.0f, 1}, {-0.0f, 0.0f, -1}}, rounding), Floats{-0.0f, 0.0f, 0.0f}));
+    EXPECT_TRUE(test::same_bits(mean_of({{-0x1p-149f}, {0}, {0}}, rounding), Floats{-0.0f})) << "too small to be kept";
+  }
 }
 
-TEST(UniformMeans, DoNotOverflowAndPassOnWhatIsNotFinite) {
-  constexpr float largest = std::numeric_limits<float>::max();
+TEST(UniformMeans, OverflowOnlyWhereBfloat16EndsEarlier) {
   EXPECT_EQ(mean_of({{largest}, {largest}, {largest}})[0], largest);
-  const Floats mean = mean_of({{infinity, infinity, test::not_a_number}, {1, -infinity, 1}});
-  EXPECT_EQ(mean[0], infinity);
-  EXPECT_TRUE(std::isnan(mean[1]) && std::isnan(mean[2]));
+  EXPECT_EQ(mean_of({{largest}, {largest}, {largest}}, Rounding::bfloat16)[0], infinity);
+  EXPECT_EQ(mean_of({{-largest}, {-largest}, {0}, {0}}, Rounding::bfloat16)[0], -0x1p127f) << "inside the range, it stays there";
 }
 
-/// The bfloat16 nearest to a value that float64 holds exactly.
-float bfloat16(double x) {
-  if (x == 0) return static_cast<float>(x);
-  const double unit = std::exp2(std::max(std::floor(std::log2(std::abs(x))) - 7, -133.0));
-  return static_cast<float>(std::nearbyint(x / unit) * unit);
+TEST(UniformMeans, PassOnWhatIsNotFinite) {
+  for (const Rounding rounding : both) {
+    const Floats mean = mean_of({{infinity, infinity, test::not_a_number, -infinity}, {1, -infinity, 1, -1}}, rounding);
+    EXPECT_EQ(mean[0], infinity);
+    EXPECT_TRUE(std::isnan(mean[1]) && std::isnan(mean[2]));
+    EXPECT_EQ(mean[3], -infinity);
+  }
+}
+
+// All bits set is what erased or unwritten memory holds; rounding up must not carry out of it.
+TEST(Means, OfEveryNotANumberAreNotANumber) {
+  for (const uint32_t bits : {0x7fc00000u, 0x7f800001u, 0x7fffffffu, 0xffffffffu})
+    for (const Rounding rounding : both) {
+      const std::vector<Floats> members{{std::bit_cast<float>(bits)}, {1.0f}};
+      EXPECT_TRUE(std::isnan(mean_of(members, rounding)[0])) << std::hex << bits << " " << name(rounding);
+      EXPECT_TRUE(std::isnan(weighted_mean_of(members, {1, 2}, rounding)[0])) << std::hex << bits << " " << name(rounding);
+    }
 }
 
 TEST(UniformMeans, RoundToBfloat16AtOnce) {
-  for (const double deviation : {0.02, 1e30, 1e-39}) {
-    auto members = checkpoints(4, 5000, deviation, 13);  // a quarter of a short sum is exact in float64
-    const Floats mean = mean_of(members, Rounding::bfloat16);
-    for (size_t i = 0; i < mean.size(); ++i) {
-      double sum = 0;
-      for (const Floats& member : members) sum += static_cast<double>(member[i]);
-      ASSERT_EQ(mean[i], bfloat16(sum / 4)) << i << " of " << deviation;
-    }
-  }
   EXPECT_EQ(mean_of({{1 + 0x1p-8f}, {1 + 0x1p-8f}, {1 + 0x1p-8f + 0x1p-23f}}, Rounding::bfloat16)[0], 1 + 0x1p-7f)
       << "rounded to float32 first, it would be a tie and go down";
 }
 
+// The way of the few elements that float64 can't do, taken by all.
+TEST(ExactMean, IsTheReferenceForNumbersOfAnySize) {
+  std::vector<Floats> any, similar = checkpoints(7, 2000, 0.02, 29, 4);
+  for (uint64_t j = 0; j < 7; ++j) any.push_back(any_floats(2000, 31 + j));
+  for (const auto& members : {any, similar})
+    for (const Rounding rounding : both)
+      for (const int64_t count : {1, 2, 3, 6, 7}) {
+        const Floats found = by_element(members, count, [&](const Floats& column) { return exact_mean(column, rounding); });
+        const Floats expected = reference_mean(members, count, rounding);
+        EXPECT_EQ(found, expected) << count << " " << name(rounding);
+        EXPECT_TRUE(test::same_bits(means_of_first({count}, members, rounding)[0], expected)) << count << " " << name(rounding);
+      }
+}
+
+// What is left of members that cancel is their rounding errors: no product and sum in one, no other order goes unnoticed.
 TEST(WeightedMean, IsAPlainLoopInTheOrderOfTheMembers) {
-  const auto members = checkpoints(4, 1000, 0.02, 17);
-  const std::vector<double> weights{0.1, 0.7, 1.3, 2};
-  Floats out(1000), expected(1000);
-  weighted_mean(pointers(members), weights, 1000, Rounding::float32, out.data());
-  for (size_t i = 0; i < 1000; ++i) {
-    volatile double sum = 0;  // no product and sum in one: the rounding in between counts
+  auto members = checkpoints(2, 1001, 0.02, 17);
+  members.insert(members.end(), {times(-1, members[0]), times(-1, members[1])});
+  const std::vector<double> weights{0.1, 0.7, 0.1, 0.7};
+  const Floats expected = by_element(members, 4, [&](const Floats& column) {
+    volatile double sum = 0;
     for (size_t j = 0; j < 4; ++j) {
-      volatile const double product = weights[j] * static_cast<double>(members[j][i]);
+      volatile const double product = weights[j] * static_cast<double>(column[j]);
       sum = sum + product;
     }
-    expected[i] = static_cast<float>(sum / (0.1 + 0.7 + 1.3 + 2));
-  }
-  EXPECT_TRUE(test::same_bits(out, expected));
+    return static_cast<float>(sum / (0.1 + 0.7 + 0.1 + 0.7));
+  });
+  EXPECT_GT(std::ranges::count_if(expected, [](float x) { return x != 0; }), 100);
+  EXPECT_TRUE(test::same_bits(weighted_mean_of(members, weights), expected));
+}
+
+TEST(WeightedMean, DividesByTheWeightsSum) {
+  const Neighbours tie(Rounding::float32);
+  EXPECT_TRUE(test::same_bits(weighted_mean_of({tie.low, tie.high}, {24.5, 24.5}), tie.even)) << "times 1/49 is no tie";
+}
+
+TEST(WeightedMean, DoesNotKnowTheScaleOfItsWeights) {
+  const auto members = checkpoints(3, 1000, 0.02, 37);
+  const Floats once = weighted_mean_of(members, {0.1, 0.7, 1.3});
+  for (const double scale : {0x1p-30, 2.0, 0x1p40})
+    EXPECT_TRUE(test::same_bits(weighted_mean_of(members, {scale * 0.1, scale * 0.7, scale * 1.3}), once)) << scale;
 }
 
 TEST(WeightedMean, WithEqualWeightsIsTheUniformOne) {
   const auto members = checkpoints(5, 1000, 0.02, 19);
-  Floats out(1000);
-  weighted_mean(pointers(members), std::vector<double>(5, 0.5), 1000, Rounding::float32, out.data());
-  EXPECT_TRUE(test::same_bits(out, mean_of(members)));
+  for (const Rounding rounding : both)
+    EXPECT_TRUE(test::same_bits(weighted_mean_of(members, std::vector<double>(5, 1.0), rounding), mean_of(members, rounding)));
+}
+
+TEST(WeightedMean, RoundsOnce) {
+  const std::vector<Floats> any{any_floats(5000, 41)};
+  for (const Rounding rounding : both)
+    EXPECT_TRUE(test::same_bits(weighted_mean_of(any, {0.25}, rounding), reference_mean(any, rounding))) << name(rounding);
+  EXPECT_EQ(weighted_mean_of({{1 + 0x1p-8f}, {1 + 0x1p-8f + 0x1p-23f}}, {2, 1}, Rounding::bfloat16)[0], 1 + 0x1p-7f)
+      << "rounded to float32 first, it would be a tie and go down";
+}
+
+TEST(WeightedMean, KeepsTheSignOfZero) {
+  EXPECT_TRUE(test::same_bits(weighted_mean_of({{-0.0f, -0.0f}, {-0.0f, 0.0f}}, {1, 2}), Floats{-0.0f, 0.0f}));
 }
 
 }  // namespace
