@@ -48,17 +48,20 @@ std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs:
   return sources;
 }
 
-Json describe_average(const std::string& scheme, const Average& average, const std::vector<Source>& sources) {
+Json describe_average(const std::string& scheme, const Average& average, const std::vector<Source>& sources,
+                      const std::string& precision) {
   Json members = Json::array();
   for (const Member& member : average.members) {
     const Source& source = *std::ranges::lower_bound(sources, member.step, {}, &Source::step);
     members.push_back({{"step", member.step}, {"weight", member.weight}, {"digest", source.digest}});
   }
   const int64_t spacing = average.members.size() < 2 ? 0 : average.members[1].step - average.members[0].step;
-  return {{"scheme", scheme == "lawa" ? "sliding" : scheme},
-          {"window", std::ssize(average.members)},
-          {"stride", average.stride > 0 ? average.stride : spacing},
-          {"members", members}};
+  Json description = {{"scheme", scheme == "lawa" ? "sliding" : scheme},
+                      {"window", std::ssize(average.members)},
+                      {"stride", average.stride > 0 ? average.stride : spacing},
+                      {"members", members}};
+  if (precision != "fp32") description["precision"] = precision;
+  return description;
 }
 
 std::pair<std::string, Average> described_average(const Json& description, const std::string& place) {
@@ -73,12 +76,13 @@ std::pair<std::string, Average> described_average(const Json& description, const
 }
 
 std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std::vector<Average>& plan,
-                                       const std::vector<Source>& sources, const fs::path& destination) {
+                                       const std::vector<Source>& sources, const fs::path& destination,
+                                       const std::string& precision) {
   const bool grid = config.window.size() > 1 || config.stride.size() > 1;
   std::vector<PlannedFile> files;
   for (const Average& average : plan)
     files.push_back({average, weights_path(grid ? destination / cell_name(config, average) : destination, average.step()),
-                     describe_average(config.scheme, average, sources)});
+                     describe_average(config.scheme, average, sources, precision)});
   return files;
 }
 

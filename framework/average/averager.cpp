@@ -7,6 +7,7 @@
 
 #include "average/streamed.hpp"
 #include "checkpoint/direct_file.hpp"
+#include "core/byte_file.hpp"
 #include "core/files.hpp"
 #include "core/hash.hpp"
 #include "core/version.hpp"
@@ -37,7 +38,7 @@ class SourceReader {
   void read(int64_t step, Range range, std::span<float> out) {
     const FlatFileReader& reader = readers_.at(step);
     reader.read("weights", range, out);
-    bytes_ += static_cast<int64_t>(out.size_bytes());
+    bytes_ += range.size() * bytes_of(reader.format("weights"));
     if (allow_nonfinite_ || all_finite(out)) return;
     const auto bad = std::ranges::find_if(out, [](float x) { return !std::isfinite(x); }) - out.begin();
     fail(__FILE__, __LINE__, reader.path(), ": ", header(step).table.at(range.begin + bad).name, " holds ", out[static_cast<size_t>(bad)],
@@ -82,6 +83,9 @@ void verify_mine(const fs::path& file, const ShardLayout& layout) {
   });
 }
 
+NumberFormat format_of(const std::string& precision) { return precision == "bf16" ? NumberFormat::bfloat16 : NumberFormat::float32; }
+Rounding rounding_to(NumberFormat format) { return format == NumberFormat::bfloat16 ? Rounding::bfloat16 : Rounding::float32; }
+
 int64_t piece_of(const AveragingOrder& order, const AveragingOutput& options) {
   return piece_elements(order, options.memory_bytes, block_size, most_elements);
 }
@@ -96,7 +100,7 @@ class FilesUnderWay {
     for_mine([&](size_t i) { if (!committed_) fs::remove(part_of(files_[i].path), ignored); });
   }
 
-  void lay_out(const SourceReader& reader) {
+  void lay_out(const SourceReader& reader, NumberFormat format) {
     Json mine = Json::array();
     comm_.together([&] {
       for_mine([&](size_t i) {
@@ -104,12 +108,12 @@ class FilesUnderWay {
         header.git = version().git;
         header.provenance = {{"program", "lawa " + version().number}, {"average", files_[i].description}};
         fs::create_directories(files_[i].path.parent_path());
-        const WeightsPlace place = lay_out_weights(part_of(files_[i].path), header);
+        const ArrayPlace place = lay_out_weights(part_of(files_[i].path), header, format);
         mine.push_back({i, place.values, place.checksums});
       });
     });
     for (const std::string& text : comm_.gather(mine.dump()))
-      for (const Json& entry : Json::parse(text)) places_[entry[0].get<size_t>()] = {entry[1], entry[2]};
+      for (const Json& entry : Json::parse(text)) places_[entry[0].get<size_t>()] = {format, entry[1], entry[2]};
   }
 
   void write(size_t i, Range range, std::span<const float> values) const {
@@ -125,7 +129,7 @@ class FilesUnderWay {
     if (!options.verify) return;
     comm_.together([&] {
       for (const PlannedFile& file : files_) {
-        if (options.fsync) forget_cached(part_of(file.path));
+        if (options.fsync) ByteFile(part_of(file.path), ByteFile::Mode::read).forget_cached();
         verify_mine(part_of(file.path), layout);
       }
     });
@@ -158,7 +162,7 @@ class FilesUnderWay {
 
   const Communicator& comm_;
   const std::vector<PlannedFile>& files_;
-  std::vector<WeightsPlace> places_;
+  std::vector<ArrayPlace> places_;
   bool committed_ = false;
 };
 
@@ -177,16 +181,17 @@ AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& 
   comm.together([&] { reader.emplace(used_sources(plan, sources), options.allow_nonfinite); });
   const ShardLayout layout(reader->header(order.stops[0].step).table.size(), comm.rank(), comm.size());
   FilesUnderWay under_way(comm, files);
-  under_way.lay_out(*reader);
+  const NumberFormat format = format_of(options.precision);
+  under_way.lay_out(*reader, format);
   int64_t written = 0;
   comm.together([&] {
     const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { reader->read(step, range, out); },
                             [&](size_t i, Range range, std::span<const float> values) {
                               under_way.write(i, range, values);
-                              written += static_cast<int64_t>(values.size_bytes());
+                              written += std::ssize(values) * bytes_of(format);
                             }};
     for_each_piece(layout, elements, [&](Range range) {
-      average_piece(plan, order, range, Rounding::float32, io);
+      average_piece(plan, order, range, rounding_to(format), io);
       log.progress(range.end, layout.mine_size(), "elements of this rank");
     });
   });
@@ -207,20 +212,24 @@ std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& opti
   for (const Json& member : description.at("members")) {
     const auto source = std::ranges::find(sources, member.at("step").get<int64_t>(), &Source::step);
     LAWA_CHECK(source != sources.end(), place, ": is made from step ", member.at("step").dump(), ", which isn't among the sources");
-    LAWA_CHECK(source->digest == member.at("digest").get<std::string>(), source->path.string(), ": isn't the file that ", place,
-               " was made from (their digests differ)");
+    LAWA_CHECK(source->digest == member.value("digest", source->digest), source->path.string(), ": isn't the file that ", place,
+               " was made from (their digests differ)");  // an average that was made in the run names none
   }
   const AveragingOrder order = averaging_order(plan);
+  const NumberFormat format = format_of(description.value("precision", "fp32"));
   std::vector<uint64_t> sums;
   comm.together([&] {
     SourceReader reader(used_sources(plan, sources), options.allow_nonfinite);
     const ShardLayout layout(reader.header(order.stops[0].step).table.size(), comm.rank(), comm.size());
+    std::vector<std::byte> stored;
     const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { reader.read(step, range, out); },
                             [&](size_t, Range, std::span<const float> values) {
-                              const auto some = block_checksums(values);
+                              stored.resize(values.size() * static_cast<size_t>(bytes_of(format)));
+                              from_floats(values, format, stored);
+                              const auto some = block_checksums(stored, format);
                               sums.insert(sums.end(), some.begin(), some.end());
                             }};
-    for_each_piece(layout, piece_of(order, options), [&](Range range) { average_piece(plan, order, range, Rounding::float32, io); });
+    for_each_piece(layout, piece_of(order, options), [&](Range range) { average_piece(plan, order, range, rounding_to(format), io); });
   });
   Digest digest;
   for (const std::string& part : comm.gather({reinterpret_cast<const char*>(sums.data()), sums.size() * sizeof(uint64_t)}))

@@ -10,14 +10,16 @@
 namespace lawa {
 
 struct AveragingOutput {
+  std::string precision = "fp32";
   bool verify = true, fsync = true, skip_existing = false, allow_nonfinite = false;
   int64_t memory_bytes = int64_t{256} << 20;
 };
 template <class Visitor>
 void visit(AveragingOutput& c, Visitor&& v) {
+  v("precision", c.precision, "of the averages' files; sums are float64 in any case, and rounded once", one_of({"fp32", "bf16"}));
   v("verify", c.verify, "read what was written back and verify it, before it gets its name");
   v("fsync", c.fsync, "make each file durable before it gets its name");
-  v("skip_existing", c.skip_existing, "leave averages that are there already, if they are the same ones");
+  v("skip_existing", c.skip_existing, "leave averages that are there already, if they are the same ones and verify");
   v("allow_nonfinite", c.allow_nonfinite, "average checkpoints that hold NaN or infinity");
   v("memory_bytes", c.memory_bytes, "held of checkpoints and averages at a time, a rank", at_least(1 << 16));
 }
@@ -34,8 +36,10 @@ struct Source {
 /// runs or models.
 std::vector<Source> open_sources(const Communicator& comm, const std::vector<std::filesystem::path>& files);
 
-/// What an average's file says it is made from: scheme, window, stride, and each member's step, weight and digest.
-Json describe_average(const std::string& scheme, const Average& average, const std::vector<Source>& sources);
+/// What an average's file says it is made from: scheme, window, stride, each member's step, weight and digest; a precision other
+/// than fp32.
+Json describe_average(const std::string& scheme, const Average& average, const std::vector<Source>& sources,
+                      const std::string& precision);
 /// The scheme and the members of such a description. Errors: it isn't one.
 std::pair<std::string, Average> described_average(const Json& description, const std::string& place);
 
@@ -47,7 +51,8 @@ struct PlannedFile {
 };
 /// Where the averages of a plan belong: in `destination` itself, or, of a grid, in its folders lawa_k005_nu000200 ….
 std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std::vector<Average>& plan,
-                                       const std::vector<Source>& sources, const std::filesystem::path& destination);
+                                       const std::vector<Source>& sources, const std::filesystem::path& destination,
+                                       const std::string& precision = "fp32");
 
 /// Of planned files, those that aren't there yet. On one rank. Errors: one is there and may not be (averaging.skip_existing), or is
 /// another average.

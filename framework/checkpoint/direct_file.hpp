@@ -6,18 +6,11 @@
 
 namespace lawa {
 
-/// Where /weights lies in a laid-out file: byte offsets of its values and of their checksums.
-struct WeightsPlace {
-  int64_t values = 0, checksums = 0;
-};
+/// Creates `file` with everything in it but values and checksums. On one rank. Returns where /weights lies in it.
+ArrayPlace lay_out_weights(const std::filesystem::path& file, const FlatHeader& header, NumberFormat format);
 
-/// Creates `file` with everything in it but values and checksums. On one rank.
-WeightsPlace lay_out_weights(const std::filesystem::path& file, const FlatHeader& header);
-
-/// Writes elements [range.begin, …) and their checksums; begin is a multiple of 4096, the end too or P. Errors name the file.
-void write_weights_part(const std::filesystem::path& file, const WeightsPlace& place, Range range, std::span<const float> values);
-
-/// The system forgets what it holds of a durable file in memory: the next read comes from the disk.
-void forget_cached(const std::filesystem::path& file);
+/// Writes elements [range.begin, …) and their checksums; begin is a multiple of 4096, the end too or P. The system begins to bring
+/// them to the disk. Errors name the file.
+void write_weights_part(const std::filesystem::path& file, const ArrayPlace& place, Range range, std::span<const float> values);
 
 }  // namespace lawa

@@ -4,6 +4,7 @@
 
 #include "checkpoint/flat_file_layout.hpp"
 #include "comm/mpi.hpp"
+#include "core/byte_file.hpp"
 #include "core/files.hpp"
 #include "core/hash.hpp"
 #include "params/shard_layout.hpp"
@@ -12,10 +13,11 @@ namespace lawa {
 
 using h5::Handle;
 
-std::vector<uint64_t> block_checksums(std::span<const float> values) {
+std::vector<uint64_t> block_checksums(std::span<const std::byte> stored, NumberFormat format) {
+  const auto block = static_cast<size_t>(block_size * bytes_of(format));
   std::vector<uint64_t> sums;
-  for (size_t begin = 0; begin < values.size(); begin += block_size)
-    sums.push_back(hash64(std::as_bytes(values.subspan(begin, std::min<size_t>(block_size, values.size() - begin)))));
+  for (size_t begin = 0; begin < stored.size(); begin += block)
+    sums.push_back(hash64(stored.subspan(begin, std::min(block, stored.size() - begin))));
   return sums;
 }
 
@@ -29,58 +31,54 @@ Range blocks_of(Range range, int64_t size) {
   return {range.begin / block_size, detail::block_count(range.end)};
 }
 
-/// Elements [range) of a dataset to or from memory.
-template <class Transfer>
-void transfer(hid_t dataset, int64_t size, Range range, Transfer&& call) {
-  if (range.empty()) return;
-  const Handle in_file = h5::selection(static_cast<hsize_t>(size), static_cast<hsize_t>(range.begin), static_cast<hsize_t>(range.end));
-  const Handle in_memory = h5::space(static_cast<hsize_t>(range.size()));
-  call(dataset, static_cast<hid_t>(in_memory), static_cast<hid_t>(in_file));
-}
-
-std::vector<uint64_t> read_checksums(hid_t file, const std::string& path, const std::string& array, int64_t size, Range blocks) {
-  std::vector<uint64_t> sums(static_cast<size_t>(blocks.size()));
-  const int64_t count = detail::block_count(size);
-  const Handle dataset = detail::open_array(file, path, detail::checksums_name(array), count);
-  transfer(dataset, count, blocks, [&](hid_t set, hid_t memory, hid_t selected) {
-    LAWA_H5(path, H5Dread(set, H5T_NATIVE_UINT64, memory, selected, H5P_DEFAULT, sums.data()));
-  });
-  return sums;
-}
-
 }  // namespace
 
-// ---- reading ---------------------------------------------------------------------------------------------------------------
+// ---- reading: HDF5 says where the arrays lie, plain reads fetch them ---------------------------------------------------------
 
 struct FlatFileReader::State {
-  std::string path;
-  Handle file;
+  ByteFile file;
   FlatHeader header;
+  std::map<std::string, ArrayPlace> places;
+
+  std::vector<uint64_t> checksums(const ArrayPlace& place, Range blocks) const {
+    std::vector<uint64_t> sums(static_cast<size_t>(blocks.size()));
+    file.read(place.checksums + blocks.begin * static_cast<int64_t>(sizeof(uint64_t)), std::as_writable_bytes(std::span(sums)));
+    return sums;
+  }
 };
 
-FlatFileReader::FlatFileReader(const std::filesystem::path& path, const std::string& kind) : state_(std::make_unique<State>()) {
-  state_->path = path.string();
+FlatFileReader::FlatFileReader(const std::filesystem::path& path, const std::string& kind) {
   LAWA_CHECK(std::filesystem::exists(path), path.string(), ": doesn't exist");
-  state_->file = h5::open_for_reading(path.string());
-  state_->header = detail::read_header(state_->file, path.string(), kind);
+  const Handle file = h5::open_for_reading(path.string());
+  FlatHeader header = detail::read_header(file, path.string(), kind);
+  auto places = detail::array_places(file, path.string(), header.table.size());
+  state_ = std::make_unique<State>(State{ByteFile(path, ByteFile::Mode::read), std::move(header), std::move(places)});
 }
 FlatFileReader::~FlatFileReader() = default;
 FlatFileReader::FlatFileReader(FlatFileReader&&) noexcept = default;
 
 const FlatHeader& FlatFileReader::header() const { return state_->header; }
-const std::string& FlatFileReader::path() const { return state_->path; }
+const std::string& FlatFileReader::path() const { return state_->file.path().native(); }
 
-std::vector<std::string> FlatFileReader::arrays() const { return detail::array_names(state_->file, path()); }
+std::vector<std::string> FlatFileReader::arrays() const {
+  std::vector<std::string> names;
+  for (const auto& [name, place] : state_->places) names.push_back(name);
+  return names;
+}
 
-void FlatFileReader::read(const std::string& array, Range range, std::span<float> out) const {
-  const int64_t size = header().table.size();
-  const Range blocks = blocks_of(range, size);
-  LAWA_CHECK(static_cast<int64_t>(out.size()) == range.size(), "room for ", out.size(), " of ", range.size(), " elements");
-  const Handle dataset = detail::open_array(state_->file, path(), "/" + array, size);
-  transfer(dataset, size, range, [&](hid_t set, hid_t memory, hid_t selected) {
-    LAWA_H5(path(), H5Dread(set, H5T_NATIVE_FLOAT, memory, selected, H5P_DEFAULT, out.data()));
-  });
-  const auto expected = read_checksums(state_->file, path(), array, size, blocks), found = block_checksums(out);
+const ArrayPlace& FlatFileReader::place(const std::string& array) const {
+  const auto found = state_->places.find(array);
+  LAWA_CHECK(found != state_->places.end(), path(), ": has no array /", array);
+  return found->second;
+}
+NumberFormat FlatFileReader::format(const std::string& array) const { return place(array).format; }
+
+void FlatFileReader::read_stored(const std::string& array, Range range, std::span<std::byte> out) const {
+  const ArrayPlace& at = place(array);
+  const Range blocks = blocks_of(range, header().table.size());
+  LAWA_CHECK(std::ssize(out) == range.size() * bytes_of(at.format), "room for ", out.size(), " bytes of ", range.size(), " elements");
+  state_->file.read(at.values + range.begin * bytes_of(at.format), out);
+  const auto expected = state_->checksums(at, blocks), found = block_checksums(out, at.format);
   const auto damaged = std::ranges::mismatch(expected, found).in1 - expected.begin();
   if (damaged == std::ssize(expected)) return;
   const int64_t begin = (blocks.begin + damaged) * block_size;
@@ -91,9 +89,23 @@ void FlatFileReader::read(const std::string& array, Range range, std::span<float
        tensors, "): its checksum doesn't verify");
 }
 
+void FlatFileReader::read(const std::string& array, Range range, std::span<float> out) const {
+  const NumberFormat stored_as = format(array);
+  LAWA_CHECK(std::ssize(out) == range.size(), "room for ", out.size(), " of ", range.size(), " elements");
+  LAWA_CHECK(stored_as != NumberFormat::float64, path(), ": /", array, " holds float64");
+  if (stored_as == NumberFormat::float32) return read_stored(array, range, std::as_writable_bytes(out));
+  std::vector<std::byte> stored(out.size() * static_cast<size_t>(bytes_of(stored_as)));
+  read_stored(array, range, stored);
+  to_floats(stored, stored_as, out);
+}
+
+void FlatFileReader::read(const std::string& array, Range range, std::span<double> out) const {
+  LAWA_CHECK(format(array) == NumberFormat::float64, path(), ": /", array, " holds ", name_of(format(array)), ", not float64");
+  read_stored(array, range, std::as_writable_bytes(out));
+}
+
 std::string FlatFileReader::digest(const std::string& array) const {
-  const int64_t size = header().table.size();
-  const auto sums = read_checksums(state_->file, path(), array, size, {0, detail::block_count(size)});
+  const auto sums = state_->checksums(place(array), {0, detail::block_count(header().table.size())});
   Digest digest;
   digest.add(std::as_bytes(std::span(sums)));
   return digest.hex();
@@ -112,6 +124,7 @@ struct FlatFileWriter::State {
   std::filesystem::path path;
   std::string part;
   int64_t size;
+  std::vector<ArraySpec> arrays;
   WriteOptions options;
   Handle file;
   bool committed = false;
@@ -124,12 +137,13 @@ struct FlatFileWriter::State {
 };
 
 FlatFileWriter::FlatFileWriter(const Communicator& comm, std::filesystem::path path, const FlatHeader& header,
-                               const std::vector<std::string>& arrays, const WriteOptions& options)
+                               const std::vector<ArraySpec>& arrays, const WriteOptions& options)
     : state_(std::make_unique<State>()) {
   state_->comm = &comm;
   state_->part = part_of(path).string();
   state_->path = std::move(path);
   state_->size = header.table.size();
+  state_->arrays = arrays;
   state_->options = options;
   h5::be_quiet();
   comm.on_root([&] { detail::lay_out(state_->part, header, arrays); });
@@ -140,24 +154,51 @@ FlatFileWriter::FlatFileWriter(const Communicator& comm, std::filesystem::path p
 
 FlatFileWriter::~FlatFileWriter() = default;
 
+namespace {
+
+/// Writes elements [range) of a dataset.
+void write_elements(hid_t dataset, const std::string& path, hid_t type, int64_t size, Range range, const void* values) {
+  if (range.empty()) return;
+  const Handle in_file = h5::selection(static_cast<hsize_t>(size), static_cast<hsize_t>(range.begin), static_cast<hsize_t>(range.end));
+  const Handle in_memory = h5::space(static_cast<hsize_t>(range.size()));
+  LAWA_H5(path, H5Dwrite(dataset, type, in_memory, in_file, H5P_DEFAULT, values));
+}
+
+}  // namespace
+
+NumberFormat FlatFileWriter::format(const std::string& array) const {
+  const auto found = std::ranges::find(state_->arrays, array, &ArraySpec::name);
+  LAWA_CHECK(found != state_->arrays.end(), state_->part, ": was laid out without an array ", array);
+  return found->format;
+}
+
 // Independent transfers: each rank's parts are long and contiguous, and a failing rank can't leave the others in a collective.
-void FlatFileWriter::write(const std::string& array, Range range, std::span<const float> values) {
-  const int64_t size = state_->size, count = detail::block_count(size);
+void FlatFileWriter::write_stored(const std::string& array, Range range, std::span<const std::byte> stored) {
+  const NumberFormat stored_as = format(array);
+  const int64_t size = state_->size, count = detail::block_count(size), width = bytes_of(stored_as);
   const std::string& path = state_->part;
-  LAWA_CHECK(static_cast<int64_t>(values.size()) == range.size(), values.size(), " values for ", range.size(), " elements");
+  LAWA_CHECK(std::ssize(stored) == range.size() * width, stored.size(), " bytes for ", range.size(), " elements");
   const Range blocks = blocks_of(range, size);
-  const auto sums = block_checksums(values);
-  const Handle dataset = detail::open_array(state_->file, path, "/" + array, size);
+  const auto sums = block_checksums(stored, stored_as);
+  const Handle dataset = detail::open_array(state_->file, path, "/" + array, size), type = h5::number_type(stored_as);
   const Handle checksums = detail::open_array(state_->file, path, detail::checksums_name(array), count);
   for (int64_t begin = range.begin; begin < range.end; begin += state_->options.transfer_elements) {
     const Range some{begin, std::min(begin + state_->options.transfer_elements, range.end)};
-    transfer(dataset, size, some, [&](hid_t set, hid_t memory, hid_t selected) {
-      LAWA_H5(path, H5Dwrite(set, H5T_NATIVE_FLOAT, memory, selected, H5P_DEFAULT, values.data() + (begin - range.begin)));
-    });
+    write_elements(dataset, path, type, size, some, stored.data() + (begin - range.begin) * width);
   }
-  transfer(checksums, count, blocks, [&](hid_t set, hid_t memory, hid_t selected) {
-    LAWA_H5(path, H5Dwrite(set, H5T_NATIVE_UINT64, memory, selected, H5P_DEFAULT, sums.data()));
-  });
+  write_elements(checksums, path, H5T_STD_U64LE, count, blocks, sums.data());
+}
+
+void FlatFileWriter::write(const std::string& array, Range range, std::span<const float> values) {
+  if (format(array) == NumberFormat::float32) return write_stored(array, range, std::as_bytes(values));
+  std::vector<std::byte> stored(values.size() * static_cast<size_t>(bytes_of(format(array))));
+  from_floats(values, format(array), stored);
+  write_stored(array, range, stored);
+}
+
+void FlatFileWriter::write(const std::string& array, Range range, std::span<const double> values) {
+  LAWA_CHECK(format(array) == NumberFormat::float64, state_->part, ": ", array, " holds ", name_of(format(array)), ", not float64");
+  write_stored(array, range, std::as_bytes(values));
 }
 
 FileRecord FlatFileWriter::commit() {

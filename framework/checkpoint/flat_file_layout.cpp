@@ -30,7 +30,8 @@ void create_array(hid_t file, const std::string& path, const std::string& name, 
 }
 
 /// /named/<tensor>: the tensor's shape over its elements of /weights in the same file.
-void create_named(hid_t file, const std::string& path, const ParameterTable& table) {
+void create_named(hid_t file, const std::string& path, const ParameterTable& table, NumberFormat format) {
+  const Handle type = h5::number_type(format);
   const Handle links = h5::properties(H5P_LINK_CREATE);
   LAWA_H5(path, H5Pset_create_intermediate_group(links, 1));
   for (const Parameter& parameter : table.parameters()) {
@@ -41,8 +42,8 @@ void create_named(hid_t file, const std::string& path, const ParameterTable& tab
     const Handle creation = h5::properties(H5P_DATASET_CREATE);
     LAWA_H5(path, H5Pset_obj_track_times(creation, false));
     LAWA_H5(path, H5Pset_virtual(creation, space, ".", "/weights", source));
-    const Handle dataset(LAWA_H5(path, H5Dcreate2(file, ("/named/" + parameter.name).c_str(), H5T_IEEE_F32LE, space, links, creation,
-                                                  H5P_DEFAULT)), H5Dclose);
+    const Handle dataset(LAWA_H5(path, H5Dcreate2(file, ("/named/" + parameter.name).c_str(), type, space, links, creation, H5P_DEFAULT)),
+                         H5Dclose);
   }
 }
 
@@ -53,7 +54,7 @@ std::string header_digest(const FlatHeader& header) { return hash128(header.to_j
 std::string checksums_name(const std::string& array) { return "/checksums/" + array; }
 int64_t block_count(int64_t size) { return (size + block_size - 1) / block_size; }
 
-void lay_out(const std::filesystem::path& path, const FlatHeader& header, const std::vector<std::string>& arrays) {
+void lay_out(const std::filesystem::path& path, const FlatHeader& header, const std::vector<ArraySpec>& arrays) {
   const std::string name = path.string();
   const Handle access = h5::properties(H5P_FILE_ACCESS);
   LAWA_H5(name, H5Pset_alignment(access, aligned_from_bytes, alignment_bytes));
@@ -68,11 +69,11 @@ void lay_out(const std::filesystem::path& path, const FlatHeader& header, const 
   h5::write_text(file, name, "/table", header.table.to_json().dump());
   h5::write_text(file, name, "/config", header.config);
   h5::write_text(file, name, "/provenance", header.provenance.dump());
-  for (const std::string& array : arrays) {
-    create_array(file, name, checksums_name(array), H5T_STD_U64LE, block_count(header.table.size()));
-    create_array(file, name, "/" + array, H5T_IEEE_F32LE, header.table.size());
+  for (const ArraySpec& array : arrays) {
+    create_array(file, name, checksums_name(array.name), H5T_STD_U64LE, block_count(header.table.size()));
+    create_array(file, name, "/" + array.name, h5::number_type(array.format), header.table.size());
+    if (array.name == "weights") create_named(file, name, header.table, array.format);
   }
-  if (header.kind == "weights") create_named(file, name, header.table);
 }
 
 FlatHeader read_header(hid_t file, const std::string& path, const std::string& kind) {
@@ -97,28 +98,48 @@ FlatHeader read_header(hid_t file, const std::string& path, const std::string& k
   return header;
 }
 
+namespace {
+
+/// Names of the datasets under /checksums, those of groups in it with their path.
 std::vector<std::string> array_names(hid_t file, const std::string& path) {
   std::vector<std::string> names;
   const Handle group(LAWA_H5(path, H5Gopen2(file, "/checksums", H5P_DEFAULT)), H5Gclose);
-  const auto collect = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
-    static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+  const auto collect = [](hid_t, const char* name, const H5O_info_t* info, void* out) -> herr_t {
+    if (info->type == H5O_TYPE_DATASET) static_cast<std::vector<std::string>*>(out)->emplace_back(name);
     return 0;
   };
-  LAWA_H5(path, H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names));
+#if H5_VERSION_GE(1, 10, 3)
+  LAWA_H5(path, H5Ovisit2(group, H5_INDEX_NAME, H5_ITER_INC, collect, &names, H5O_INFO_BASIC));
+#else
+  LAWA_H5(path, H5Ovisit(group, H5_INDEX_NAME, H5_ITER_INC, collect, &names));
+#endif
   return names;
 }
 
-Range bytes_of(hid_t file, const std::string& path, const std::string& dataset) {
-  const Handle opened(LAWA_H5(path, H5Dopen2(file, dataset.c_str(), H5P_DEFAULT)), H5Dclose);
-  h5::check_stored(opened, path, dataset.c_str());
-  const auto begin = static_cast<int64_t>(H5Dget_offset(opened));
-  return {begin, begin + static_cast<int64_t>(H5Dget_storage_size(opened))};
+int64_t offset_of(hid_t dataset) { return static_cast<int64_t>(H5Dget_offset(dataset)); }
+
+}  // namespace
+
+std::map<std::string, ArrayPlace> array_places(hid_t file, const std::string& path, int64_t size) {
+  std::map<std::string, ArrayPlace> places;
+  for (const std::string& name : array_names(file, path)) {
+    const Handle values = open_array(file, path, "/" + name, size);
+    const Handle sums = open_array(file, path, checksums_name(name), block_count(size));
+    const Handle stored(LAWA_H5(path, H5Dget_type(sums)), H5Tclose);
+    LAWA_CHECK(H5Tequal(stored, H5T_STD_U64LE) > 0, path, ": the checksums of /", name, " aren't uint64");
+    places[name] = {h5::number_format(values, path, name.c_str()), offset_of(values), offset_of(sums)};
+  }
+  return places;
 }
 
 std::map<std::string, Range> byte_ranges(const std::filesystem::path& path) {
   const Handle file = h5::open_for_reading(path.string());
   std::map<std::string, Range> ranges;
-  for (const std::string& array : array_names(file, path.string())) ranges[array] = bytes_of(file, path.string(), "/" + array);
+  for (const std::string& name : array_names(file, path.string())) {
+    const Handle values(LAWA_H5(path.string(), H5Dopen2(file, ("/" + name).c_str(), H5P_DEFAULT)), H5Dclose);
+    h5::check_stored(values, path.string(), name.c_str());
+    ranges[name] = {offset_of(values), offset_of(values) + static_cast<int64_t>(H5Dget_storage_size(values))};
+  }
   return ranges;
 }
 

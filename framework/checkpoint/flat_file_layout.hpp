@@ -6,15 +6,14 @@
 namespace lawa::detail {
 
 /// Creates the file with everything in it but the values of the arrays and their checksums. On one rank.
-void lay_out(const std::filesystem::path& path, const FlatHeader& header, const std::vector<std::string>& arrays);
+void lay_out(const std::filesystem::path& path, const FlatHeader& header, const std::vector<ArraySpec>& arrays);
 
 /// Reads and verifies what lay_out() wrote.
 FlatHeader read_header(hid_t file, const std::string& path, const std::string& kind);
 
-/// Names of the arrays over 0..P-1, in alphabetical order.
-std::vector<std::string> array_names(hid_t file, const std::string& path);
-/// The bytes of a file that hold a dataset's values.
-Range bytes_of(hid_t file, const std::string& path, const std::string& dataset);
+/// Where the arrays over 0..P-1 lie, by their names. Errors: an array that has another length, isn't stored in one piece or holds
+/// something else than numbers.
+std::map<std::string, ArrayPlace> array_places(hid_t file, const std::string& path, int64_t size);
 /// The bytes of a closed file that hold each array's values.
 std::map<std::string, Range> byte_ranges(const std::filesystem::path& path);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/number_format.hpp"
 
 namespace lawa::h5 {
 
@@ -52,6 +53,11 @@ Handle selection(hsize_t size, hsize_t begin, hsize_t end);
 
 /// Opens a file for reading, without locks. Errors name the file: not HDF5, truncated, missing.
 Handle open_for_reading(const std::string& path);
+
+/// The HDF5 type of stored numbers. HDF5 1.10 has no bfloat16 of its own: it gets a description that other programs convert by.
+Handle number_type(NumberFormat format);
+/// How a dataset's numbers are stored. Errors: in none of these formats.
+NumberFormat number_format(hid_t dataset, const std::string& path, const char* name);
 
 /// Errors: the dataset's values don't lie in the file in one piece (HDF5 1.10 itself crashes on reading some damaged files).
 void check_stored(hid_t dataset, const std::string& path, const char* name);

@@ -88,6 +88,16 @@ void RunDirectory::make_metrics_durable() const {
   if (const fs::path path = path_ / "metrics.jsonl"; root_ && fs::exists(path)) make_durable(path);
 }
 
+std::vector<Json> RunDirectory::metrics(const std::string& kind) const {
+  const fs::path path = path_ / "metrics.jsonl";
+  std::vector<Json> found;
+  if (!root_ || !fs::exists(path)) return found;
+  std::istringstream lines(read_file(path));
+  for (std::string line; std::getline(lines, line);)
+    if (const Json entry = Json::parse(line, nullptr, false); entry.is_object() && entry.value("kind", "") == kind) found.push_back(entry);
+  return found;
+}
+
 void RunDirectory::cut_metrics(int64_t step) const {
   const fs::path path = path_ / "metrics.jsonl";
   if (!root_ || !fs::exists(path)) return;
@@ -95,7 +105,7 @@ void RunDirectory::cut_metrics(int64_t step) const {
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
     const Json entry = Json::parse(line, nullptr, false);  // a line that was cut by a kill isn't JSON
-    if (entry.is_object() && entry.value("step", int64_t{0}) <= step) kept += line + "\n";
+    if (entry.is_object() && entry.value("evaluated_at", entry.value("step", int64_t{0})) <= step) kept += line + "\n";
   }
   write_file(path, kept);
 }

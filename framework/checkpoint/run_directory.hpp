@@ -19,6 +19,7 @@ class RunDirectory {
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
+  const std::filesystem::path& path() const { return path_; }
   const std::filesystem::path& checkpoints() const { return checkpoints_; }
   /// Writes config.toml and provenance.json. Rank 0 writes, others return.
   void describe(const std::string& config, const Json& provenance) const;
@@ -26,7 +27,10 @@ class RunDirectory {
   void append(const Json& line) const;
   /// Makes the lines so far survive a power cut. Rank 0 works, others return.
   void make_metrics_durable() const;
-  /// Drops the lines of metrics.jsonl after `step`, what can't be read among them. Rank 0 works, others return.
+  /// The lines of metrics.jsonl of one kind. On rank 0 only; none on others.
+  std::vector<Json> metrics(const std::string& kind) const;
+  /// Drops the lines of metrics.jsonl that were written after `step` ("evaluated_at" says it where "step" is an average's), what
+  /// can't be read among them. Rank 0 works, others return.
   void cut_metrics(int64_t step) const;
   /// Of the states up to step `newest`, keeps the last `count` and removes the others, each after its record has ceased to name it.
   /// What lies beyond (damaged, or the run would be there) and what can't be read doesn't count. On rank 0 only.

@@ -5,7 +5,8 @@
 namespace lawa {
 namespace {
 
-std::span<float> elements(const HostVector<float>& x, int64_t begin, int64_t count) {
+template <class T>
+std::span<T> elements(const HostVector<T>& x, int64_t begin, int64_t count) {
   return {x.data() + begin, static_cast<size_t>(count)};
 }
 
@@ -23,14 +24,17 @@ void check_same_layout(const ParameterTable& file, const ParameterTable& model, 
 
 FileRecord write_shards(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header,
                         const ShardLayout& layout, const std::vector<ShardArray>& arrays, const WriteOptions& options) {
-  std::vector<std::string> names;
-  for (const ShardArray& array : arrays) names.push_back(array.name);
-  FlatFileWriter writer(comm, path, header, names, options);
+  std::vector<ArraySpec> specs;
+  for (const auto& [name, local, format] : arrays)
+    specs.push_back({name, std::holds_alternative<Vector<double>>(local) ? NumberFormat::float64 : format});
+  FlatFileWriter writer(comm, path, header, specs, options);
   comm.together([&] {
-    for (const ShardArray& array : arrays) {
-      const HostVector<float> local = on_host(array.local);
-      for (const auto& [range, begin] : layout.mine()) writer.write(array.name, range, elements(local, begin, range.size()));
-    }
+    for (const ShardArray& array : arrays)
+      std::visit([&]<class T>(const Vector<T>& device) {
+        const HostVector<T> local = on_host(device);
+        for (const auto& [range, begin] : layout.mine())
+          writer.write(array.name, range, std::span<const T>(elements(local, begin, range.size())));
+      }, array.local);
   });
   return writer.commit();
 }
@@ -42,11 +46,12 @@ FlatHeader read_shards(const Communicator& comm, const std::filesystem::path& pa
     const FlatFileReader reader(path, kind);
     header = reader.header();
     check_same_layout(header.table, table, path.string());
-    for (const ShardArray& array : arrays) {
-      const HostVector<float> local = on_host(array.local);
-      for (const auto& [range, begin] : layout.mine()) reader.read(array.name, range, elements(local, begin, range.size()));
-      copy(array.local, local);
-    }
+    for (const ShardArray& array : arrays)
+      std::visit([&]<class T>(const Vector<T>& device) {
+        const HostVector<T> local = on_host(device);
+        for (const auto& [range, begin] : layout.mine()) reader.read(array.name, range, elements(local, begin, range.size()));
+        copy(device, local);
+      }, array.local);
   });
   return header;
 }

@@ -1,5 +1,7 @@
 // Local buffers of a ShardLayout, to and from flat files.
 #pragma once
+#include <variant>
+
 #include "checkpoint/flat_file.hpp"
 #include "params/shard_layout.hpp"
 #include "tensor/tensor.hpp"
@@ -7,8 +9,9 @@
 namespace lawa {
 
 struct ShardArray {
-  std::string name;     ///< "weights", "m", "v"
-  Vector<float> local;  ///< a local buffer of the layout
+  std::string name;                                 ///< "weights", "m", "v", "averages/…"
+  std::variant<Vector<float>, Vector<double>> local;  ///< a local buffer of the layout
+  NumberFormat format = NumberFormat::float32;      ///< in the file; doubles are always float64
 };
 
 /// Writes what each rank owns of some arrays as one file; returns its record. Collective. Errors reach all ranks.

@@ -6,6 +6,8 @@
 //     v("steps",   c.steps,   "optimizer steps", at_least(1));
 //     v("peak_lr", c.peak_lr, "learning rate after the warm-up", positive());
 //   }
+//
+// A std::vector of such structs is a list of tables: [[averages]], whose keys are averages.0.window ….
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -38,15 +40,29 @@ concept ConfigValue = std::same_as<T, bool> || std::same_as<T, int64_t> || std::
                       std::same_as<T, std::string> || std::same_as<T, std::vector<std::string>> ||
                       std::same_as<T, std::vector<int64_t>> || std::same_as<T, std::vector<double>>;
 
-/// Calls f(dotted key, field, help, limit) for every key, in the order of the visit functions.
-template <class Config, class F>
-void each_field(Config& config, const std::string& prefix, F&& f) {
+/// A list of nested configs.
+template <class T>
+concept ConfigList = !ConfigValue<T> && requires(T& list) {
+  list.emplace_back();
+  list.size();
+};
+
+inline std::string dotted(const std::string& prefix, const std::string& name) { return prefix.empty() ? name : prefix + "." + name; }
+
+/// Calls f(dotted key, field, help, limit) for every key, in the order of the visit functions; at_list(dotted key, list) before the
+/// keys of a list.
+template <class Config, class F, class AtList>
+void each_field(Config& config, const std::string& prefix, F&& f, AtList&& at_list) {
   visit(config, [&]<class T>(const char* name, T& field, const std::string& help, const Limit& limit = {}) {
-    const std::string key = prefix.empty() ? name : prefix + "." + name;
-    if constexpr (ConfigValue<T>)
+    const std::string key = dotted(prefix, name);
+    if constexpr (ConfigValue<T>) {
       f(key, field, help, limit);
-    else
-      each_field(field, key, f);
+    } else if constexpr (ConfigList<T>) {
+      at_list(key, field);
+      for (size_t i = 0; i < field.size(); ++i) each_field(field[i], dotted(key, std::to_string(i)), f, at_list);
+    } else {
+      each_field(field, key, f, at_list);
+    }
   });
 }
 
@@ -75,10 +91,15 @@ std::string nearest(const std::string& key, const std::set<std::string>& known);
 template <class Config>
 void apply(Config& config, const ConfigSource& source) {
   std::set<std::string> known;
-  each_field(config, "", [&](const std::string& key, auto& field, const std::string&, const Limit& limit) {
+  const auto assign = [&](const std::string& key, auto& field, const std::string&, const Limit& limit) {
     known.insert(key);
     if (const auto* entry = source.find(key)) detail::assign(field, key, *entry, limit);
-  });
+  };
+  const auto resize = [&](const std::string& key, auto& list) {
+    known.insert(key);
+    if (const auto length = source.list_length(key)) list.resize(*length);
+  };
+  each_field(config, "", assign, resize);
   for (const auto& [key, entry] : source.entries())
     LAWA_CHECK(known.contains(key), "unknown key ", key, " (", entry.place, ")", detail::nearest(key, known));
 }
@@ -93,16 +114,38 @@ Config load_config(const ConfigSource& source) {
   return config;
 }
 
-/// One "key = value" a line, valid TOML; load_config reads it back to the same config.
+namespace detail {
+
+/// Adds a config's keys to `lines`, and the tables of its lists, which TOML wants behind all keys, to `tables`.
+template <class Config>
+void dump_fields(Config& config, const std::string& prefix, bool with_help, std::string& lines, std::string& tables) {
+  visit(config, [&]<class T>(const char* name, T& field, const std::string& help, const Limit& = {}) {
+    const std::string key = dotted(prefix, name);
+    if constexpr (ConfigValue<T>) {
+      std::string line = key + " = " + to_toml(field);
+      if (with_help) line += std::string(line.size() < 44 ? 44 - line.size() : 1, ' ') + "# " + help;
+      lines += line + "\n";
+    } else if constexpr (ConfigList<T>) {
+      T list = field;
+      if (with_help && list.empty()) list.emplace_back();  // help shows what a table may hold
+      for (auto& element : list) {
+        tables += "\n[[" + key + "]]" + (with_help ? "  # " + help : "") + "\n";
+        dump_fields(element, "", with_help, tables, tables);
+      }
+    } else {
+      dump_fields(field, key, with_help, lines, tables);
+    }
+  });
+}
+
+}  // namespace detail
+
+/// One "key = value" a line, then the tables of lists: valid TOML; load_config reads it back to the same config.
 template <class Config>
 std::string dump_config(Config config, bool with_help = false) {
-  std::string text;
-  each_field(config, "", [&](const std::string& key, auto& field, const std::string& help, const Limit&) {
-    std::string line = key + " = " + detail::to_toml(field);
-    if (with_help) line += std::string(line.size() < 44 ? 44 - line.size() : 1, ' ') + "# " + help;
-    text += line + "\n";
-  });
-  return text;
+  std::string lines, tables;
+  detail::dump_fields(config, "", with_help, lines, tables);
+  return lines + tables;
 }
 
 }  // namespace lawa

@@ -1,5 +1,6 @@
 #include "core/config_source.hpp"
 
+#include <algorithm>
 #include <sstream>
 #include <toml++/toml.h>
 
@@ -20,18 +21,31 @@ Value to_value(const toml::node& node, const std::string& key, const std::string
   return {values};
 }
 
-void flatten(const toml::node& node, const std::string& key, const std::string& name,
-             std::map<std::string, ConfigSource::Entry>& entries) {
+std::string place_of(const toml::node& node, const std::string& name) {
+  return name.empty() ? "command line" : concat(name, ":", node.source().begin.line);
+}
+
+using Entries = std::map<std::string, ConfigSource::Entry>;
+
+/// Everything that was said about a key or what lies below it.
+void forget(const std::string& key, Entries& entries) {
+  std::erase_if(entries, [&](const auto& entry) { return entry.first == key || entry.first.starts_with(key + "."); });
+}
+
+/// `name` is the file's, "" for the command line.
+void flatten(const toml::node& node, const std::string& key, const std::string& name, Entries& entries) {
   if (const auto* table = node.as_table()) {
     for (const auto& [child, value] : *table)
       flatten(value, key.empty() ? std::string(child.str()) : key + "." + std::string(child.str()), name, entries);
     return;
   }
-  if (const auto* array = node.as_array(); array != nullptr && array->is_array_of_tables()) {
+  const auto* array = node.as_array();
+  if (array != nullptr && (array->empty() || array->is_array_of_tables())) forget(key, entries);
+  if (array != nullptr && array->is_array_of_tables()) {
     for (size_t i = 0; i < array->size(); ++i) flatten(*array->get(i), key + "." + std::to_string(i), name, entries);
     return;
   }
-  const std::string place = concat(name, ":", node.source().begin.line);
+  const std::string place = place_of(node, name);
   entries.insert_or_assign(key, ConfigSource::Entry{to_value(node, key, place), place});
 }
 
@@ -66,7 +80,31 @@ void ConfigSource::add_override(const std::string& word) {
   const toml::node* node = table.size() == 1 ? table.get("value") : nullptr;
   if (node == nullptr || node->is_table() || node->is_date() || node->is_time() || node->is_date_time())
     table = toml::table{{"value", text}};  // a folder may well be named 2024-05-01
-  entries_.insert_or_assign(key, Entry{to_value(*table.get("value"), key, "command line"), "command line"});
+  flatten(*table.get("value"), key, "", entries_);
+}
+
+std::optional<size_t> ConfigSource::list_length(const std::string& key) const {
+  if (const Entry* entry = find(key)) {
+    const auto* array = std::get_if<std::vector<Value>>(&entry->value.data);
+    LAWA_CHECK(array != nullptr && array->empty(), key, " (", entry->place, "): expected a list of tables, [[", key, "]], got ",
+               kind_of(entry->value));
+  }
+  size_t length = 0;
+  for (auto entry = entries_.lower_bound(key + "."); entry != entries_.end() && entry->first.starts_with(key + "."); ++entry) {
+    const size_t begin = key.size() + 1, end = std::min(entry->first.find('.', begin), entry->first.size());
+    const std::string number = entry->first.substr(begin, end - begin);
+    LAWA_CHECK(!number.empty() && number.size() < 4 && number.find_first_not_of("0123456789") == std::string::npos, entry->first, " (",
+               entry->second.place, "): ", key, " is a list of tables: [[", key, "]], or ", key, ".0.… on the command line");
+    length = std::max(length, std::stoul(number) + 1);
+  }
+  for (size_t i = 0; i < length; ++i) {
+    const std::string table = key + "." + std::to_string(i) + ".";
+    const auto entry = entries_.lower_bound(table);
+    LAWA_CHECK(entry != entries_.end() && entry->first.starts_with(table), key, ": table ", length - 1, " is given, and table ", i,
+               " isn't");
+  }
+  if (length == 0 && find(key) == nullptr) return std::nullopt;
+  return length;
 }
 
 const ConfigSource::Entry* ConfigSource::find(const std::string& key) const {

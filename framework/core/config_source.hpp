@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -16,7 +17,8 @@ struct Value {
 /// The kind of a value in words: "an integer", "a string", …
 std::string kind_of(const Value& value);
 
-/// Later entries replace earlier ones: defaults < files in their order < key=value.
+/// Later entries replace earlier ones: defaults < files in their order < key=value. A list of tables replaces an earlier list as a
+/// whole; a key inside it, averages.0.window, only itself.
 class ConfigSource {
  public:
   struct Entry {
@@ -32,6 +34,8 @@ class ConfigSource {
 
   /// The entry of a key, or null.
   const Entry* find(const std::string& key) const;
+  /// How many tables a list has here; nothing where it isn't mentioned. Errors: tables are left out, or it isn't a list of tables.
+  std::optional<size_t> list_length(const std::string& key) const;
   /// " (train.toml:12)" for messages, or "" when the key has its default.
   std::string where(const std::string& key) const;
   const std::map<std::string, Entry>& entries() const { return entries_; }

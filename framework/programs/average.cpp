@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <set>
 
@@ -50,7 +51,8 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   const std::vector<Source> sources = open_all(comm, config.source);
   std::vector<int64_t> steps;
   for (const Source& source : sources) steps.push_back(source.step);
-  auto files = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, config.destination);
+  auto files = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, config.destination,
+                             config.output.precision);
   std::string text;  // decided by one rank, so that all ranks write the same files
   comm.on_root([&] {
     Json list = Json::array();
@@ -58,7 +60,9 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
     text = list.dump();
   });
   const auto missing = Json::parse(comm.broadcast(text)).get<std::set<std::string>>();
-  std::erase_if(files, [&](const PlannedFile& file) { return !missing.contains(file.path.string()); });
+  const auto kept = std::ranges::stable_partition(files, [&](const PlannedFile& file) { return missing.contains(file.path.string()); });
+  for (const PlannedFile& file : kept) verify_weights(comm, file.path);
+  files.erase(kept.begin(), kept.end());
 
   Log log(comm.root());
   const AveragingTotals totals = write_averages(comm, config.output, files, sources, log);

@@ -1,5 +1,6 @@
 // Everything that a run is made from.
 #pragma once
+#include "average/online_config.hpp"
 #include "data/batch_plan.hpp"
 #include "model/gpt2_config.hpp"
 #include "optim/adamw.hpp"
@@ -36,6 +37,16 @@ void visit(CheckpointConfig& c, Visitor&& v) {
   v("fsync", c.fsync, "make each file durable before it gets its name");
 }
 
+struct StopConfig {
+  int64_t patience = 0;
+  std::string model = "plain";
+};
+template <class Visitor>
+void visit(StopConfig& c, Visitor&& v) {
+  v("patience", c.patience, "end the run when so many evaluations in a row have not lowered the loss; 0 = never", at_least(0));
+  v("model", c.model, "whose loss that is: plain, or one of the averages as metrics.jsonl calls it, lawa(k=5,nu=200)");
+}
+
 struct RunConfig {
   std::string directory;
 };
@@ -55,7 +66,9 @@ struct TrainConfig {
   StartConfig start;
   EvaluateConfig evaluate;
   CheckpointConfig checkpoint;
+  StopConfig stop;
   RunConfig run;
+  std::vector<OnlineAverageConfig> averages;
 };
 template <class Visitor>
 void visit(TrainConfig& c, Visitor&& v) {
@@ -69,7 +82,9 @@ void visit(TrainConfig& c, Visitor&& v) {
   v("start", c.start, "");
   v("evaluate", c.evaluate, "");
   v("checkpoint", c.checkpoint, "");
+  v("stop", c.stop, "");
   v("run", c.run, "");
+  v("averages", c.averages, "kept of each rank's own weights during the run, and evaluated beside them; as many as are wanted");
 }
 /// Errors: keys that don't fit together.
 void check(const TrainConfig& config, const ConfigSource& source);

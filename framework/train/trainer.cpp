@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "params/initial_weights.hpp"
 
@@ -26,6 +27,7 @@ Trainer::Trainer(const TrainConfig& config, const Communicator& comm, const Para
       layout_(table.size(), comm.rank(), comm.size(), table.group_ends()),
       model_(config.model, micro_sequences, layout_.padded_size(), Purpose::training),
       optimizer_(config.optimizer, table, layout_),
+      averages_(config.averages, layout_),
       plan_(config.seed, config.batch.global_sequences, micro_sequences, tokens.windows(config.model.context), comm.rank(), comm.size()),
       batch_(micro_sequences, config.model.context),
       gradient_(zeros<float>("lawa::gradient", layout_.local_size())) {}
@@ -35,19 +37,22 @@ void Trainer::start() {
   for (const auto& [range, begin] : layout_.mine())
     initial_weights(*table_, config_->seed, range, {local.data() + begin, static_cast<size_t>(range.size())});
   copy(optimizer_.master(), local);
-  gather_weights();
+  gather(optimizer_.master());
 }
 
 void Trainer::load(const std::filesystem::path& weights, bool state) {
   const FlatHeader header = read_shards(*comm_, weights, "weights", *table_, layout_, {{"weights", optimizer_.master()}});
   if (state) {
-    const FlatHeader other = read_shards(*comm_, state_path(weights.parent_path(), header.step), "state", *table_, layout_,
-                                         {{"m", optimizer_.m()}, {"v", optimizer_.v()}});
+    const auto read = [&](const std::vector<ShardArray>& arrays) {
+      return read_shards(*comm_, state_path(weights.parent_path(), header.step), "state", *table_, layout_, arrays);
+    };
+    const FlatHeader other = read({{"m", optimizer_.m()}, {"v", optimizer_.v()}});
     LAWA_CHECK(other.step == header.step && other.trajectory_hash == header.trajectory_hash, weights.string(),
                ": the state file beside it is of step ", other.step, " of another run");
+    averages_.restore(other.provenance.value("averages", Json::object()), read);
     step_ = header.step;
   }
-  gather_weights();
+  gather(optimizer_.master());
 }
 
 StepResult Trainer::train_step() {
@@ -58,7 +63,8 @@ StepResult Trainer::train_step() {
              "); a lower schedule.peak_lr or optimizer.clip_norm may help");
   const double lr = learning_rate(config_->schedule, next);
   optimizer_.update(exec_, gradient_, lr, clip_factor(norm, config_->optimizer.clip_norm), next);
-  gather_weights();
+  gather(optimizer_.master());
+  averages_.observe(exec_, next, optimizer_.master());
   step_ = next;
   return {step_, loss, lr, norm};
 }
@@ -89,9 +95,32 @@ void Trainer::reduce_from(int64_t begin) {
   }
 }
 
-void Trainer::gather_weights() {
+void Trainer::gather(const Vector<float>& local) {
   for (int64_t i = 0; i < layout_.buckets(); ++i)
-    comm_->all_gather(exec_, slice(optimizer_.master(), layout_.local_bucket(i)), slice(model_.weights(), layout_.bucket(i)));
+    comm_->all_gather(exec_, slice(local, layout_.local_bucket(i)), slice(model_.weights(), layout_.bucket(i)));
+}
+
+/// A local buffer of an average.
+Vector<float> Trainer::average(size_t i) const {
+  const Vector<float> local = zeros<float>("lawa::average", layout_.local_size());
+  averages_.average(exec_, i, local);
+  return local;
+}
+
+void Trainer::with_average(size_t i, const std::function<void()>& work) {
+  gather(average(i));
+  work();
+  gather(optimizer_.master());
+}
+
+void Trainer::save_average(size_t i, const std::filesystem::path& folder, const FlatHeader& run, const WriteOptions& options) const {
+  FlatHeader header = run;
+  header.step = averages_.step(i);
+  header.tokens = tokens_until(header.step);
+  header.provenance["average"] = averages_.describe(i);
+  comm_->on_root([&] { std::filesystem::create_directories(folder); });
+  const FileRecord file = write_shards(*comm_, weights_path(folder, header.step), header, layout_, {{"weights", average(i)}}, options);
+  comm_->on_root([&] { write_record(folder, {header.step, header.tokens, header.trajectory_hash, file, {}}); });
 }
 
 void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const WriteOptions& options) const {
@@ -102,8 +131,14 @@ void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, b
   exec_.fence();
   CommitRecord record{.step = header.step, .tokens = header.tokens, .trajectory_hash = header.trajectory_hash, .weights = {}, .state = {}};
   if (state) {
-    header.kind = "state";
-    record.state = write_shards(*comm_, state_path(folder, step_), header, layout_, {{"m", optimizer_.m()}, {"v", optimizer_.v()}}, options);
+    FlatHeader of_state = header;
+    of_state.kind = "state";
+    std::vector<ShardArray> arrays{{"m", optimizer_.m()}, {"v", optimizer_.v()}};
+    if (averages_.size() > 0) {
+      std::ranges::copy(averages_.arrays(), std::back_inserter(arrays));
+      of_state.provenance["averages"] = averages_.description();
+    }
+    record.state = write_shards(*comm_, state_path(folder, step_), of_state, layout_, arrays, options);
   }
   header.kind = "weights";
   record.weights = write_shards(*comm_, weights_path(folder, step_), header, layout_, {{"weights", optimizer_.master()}}, options);

@@ -1,7 +1,8 @@
-// The training step, and the state that it moves on: weights, moments, step.
+// The training step, and the state that it moves on: weights, moments, averages, step.
 #pragma once
 #include <filesystem>
 
+#include "average/online.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "comm/communicator.hpp"
 #include "data/token_file.hpp"
@@ -25,26 +26,34 @@ class Trainer {
 
   /// Step 0 with weights from the seed. Collective.
   void start();
-  /// Weights from a weights file; with `state`, moments and step from the state file beside it as well, else step 0 and zero
-  /// moments. Collective. Errors: read_shards'.
+  /// Weights from a weights file; with `state`, moments, averages and step from the state file beside it as well, else step 0 and
+  /// zero moments. Collective. Errors: read_shards'.
   void load(const std::filesystem::path& weights, bool state);
 
-  /// Accumulate gradients, reduce-scatter, norm, AdamW on my range, all-gather. Collective. Errors: the loss or the gradients'
-  /// norm isn't finite any more.
+  /// Accumulate gradients, reduce-scatter, norm, AdamW on my range, all-gather; the averages take what they need. Collective.
+  /// Errors: the loss or the gradients' norm isn't finite any more.
   StepResult train_step();
   /// Writes the checkpoint of the present step, and its record last. Collective.
   void save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const WriteOptions& options) const;
 
   int64_t step() const { return step_; }
   /// Training tokens that made the present weights.
-  int64_t tokens() const { return step_ * config_->batch.global_sequences * config_->model.context; }
+  int64_t tokens() const { return tokens_until(step_); }
+  /// Training tokens of the first `step` steps.
+  int64_t tokens_until(int64_t step) const { return step * config_->batch.global_sequences * config_->model.context; }
   Gpt2& model() { return model_; }
+  const OnlineAverages& averages() const { return averages_; }
+  /// work() with average i in the model; then the run's own weights are there again, bit for bit. Collective.
+  void with_average(size_t i, const std::function<void()>& work);
+  /// Writes average i as a weights file into `folder`, and its record. Collective. `run`: as for save().
+  void save_average(size_t i, const std::filesystem::path& folder, const FlatHeader& run, const WriteOptions& options) const;
   const Exec& exec() const { return exec_; }
 
  private:
+  Vector<float> average(size_t i) const;
   double accumulate_gradients();
   void reduce_from(int64_t begin);
-  void gather_weights();
+  void gather(const Vector<float>& local);
 
   const TrainConfig* config_;
   const Communicator* comm_;
@@ -54,6 +63,7 @@ class Trainer {
   ShardLayout layout_;
   Gpt2 model_;
   AdamW optimizer_;
+  OnlineAverages averages_;
   BatchPlan plan_;
   BatchBuffer batch_;
   Vector<float> gradient_;         ///< of my range, a local buffer

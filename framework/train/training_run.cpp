@@ -10,6 +10,7 @@
 #include "core/version.hpp"
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
+#include "train/stop_rule.hpp"
 #include "train/trainer.hpp"
 
 namespace lawa {
@@ -53,15 +54,19 @@ class TrainingRun {
     if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(config_.schedule.steps) + " steps");
     begin();
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
-    for (const int64_t last = config_.schedule.steps; trainer_->step() < last;) {
+    recall_losses();
+    for (const int64_t last = config_.schedule.steps; trainer_->step() < last && !stopped();) {
       const Stopwatch clock;
       const StepResult result = trainer_->train_step();
       trainer_->exec().fence();
       report(result, clock.seconds());
       if (evaluator_ && due(config_.evaluate.steps, result.step, last)) evaluate();
-      const bool state = due(config_.checkpoint.state_steps, result.step, last);
+      const bool state = stopped() || due(config_.checkpoint.state_steps, result.step, last);
       if (state || due(config_.checkpoint.steps, result.step, last)) save(state);
     }
+    if (stopped())
+      log_.line("stopped at step " + std::to_string(trainer_->step()) + ": the loss of " + config_.stop.model + " has not fallen for " +
+                std::to_string(config_.stop.patience) + " evaluations (stop.patience)");
     const double peak = comm_.max(peak_memory_bytes());
     log_.line("done: " + config_.run.directory + ", at most " + bytes_text(peak) + " of memory a rank");
   }
@@ -120,6 +125,8 @@ class TrainingRun {
     log_.line(text);
     const double bytes = 4.0 * static_cast<double>(table_.size());
     log_.line(config_.run.directory + ": " + bytes_text(bytes) + " of weights and " + bytes_text(2 * bytes) + " of state a checkpoint");
+    if (const int64_t held = trainer_->averages().most_bytes(); held > 0)
+      log_.line("averages: at most " + bytes_text(static_cast<double>(held)) + " of memory a rank");
   }
 
   /// The newest whole checkpoint of this run, else what start.* names, else the seed. Collective.
@@ -184,19 +191,52 @@ class TrainingRun {
     log_.progress(result.step, config_.schedule.steps, text);
   }
 
+  /// The plain weights, then the averages that are new since the evaluation before: a line each, at the newest member's step.
   void evaluate() {
+    const int64_t step = trainer_->step(), before = (step - 1) / config_.evaluate.steps * config_.evaluate.steps;
+    evaluate_model("plain", step);
+    const OnlineAverages& averages = trainer_->averages();
+    for (size_t i = 0; i < averages.size(); ++i)
+      if (averages.step(i) > before) trainer_->with_average(i, [&] { evaluate_model(averages.name(i), averages.step(i)); });
+  }
+
+  void evaluate_model(const std::string& name, int64_t step) {
     const Stopwatch clock;
     const EvaluationResult result = evaluator_->evaluate(trainer_->exec(), trainer_->model());
-    directory_->append({{"kind", "evaluate"}, {"step", trainer_->step()}, {"model", "plain"}, {"loss", result.loss},
-                        {"validation_tokens", result.tokens}, {"tokens", trainer_->tokens()}, {"seconds", clock.seconds()}});
+    Json line = {{"kind", "evaluate"}, {"step", step}, {"model", name}, {"loss", number(result.loss)}, {"validation_tokens", result.tokens},
+                 {"tokens", trainer_->tokens_until(step)}, {"seconds", clock.seconds()}};
+    if (name != "plain") line["evaluated_at"] = trainer_->step();
+    directory_->append(line);
+    if (name == config_.stop.model) losses_.push_back(result.loss);
   }
+
+  /// The losses that the stop rule looks at, from the lines that a resume has left. Collective.
+  void recall_losses() {
+    Json losses = Json::array();
+    for (const Json& line : directory_->metrics("evaluate"))
+      if (line.value("model", "") == config_.stop.model && line["loss"].is_number()) losses.push_back(line["loss"]);
+    losses_ = Json::parse(comm_.broadcast(losses.dump())).get<std::vector<double>>();
+  }
+  bool stopped() const { return patience_is_over(losses_, config_.stop.patience); }
 
   void save(bool state) {
     const Stopwatch clock;
+    const WriteOptions options{.fsync = config_.checkpoint.fsync};
+    save_averages(options);  // before the checkpoint: what a kill prevents is done again from the one before
     if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past
-    trainer_->save(directory_->checkpoints(), header_, state, {.fsync = config_.checkpoint.fsync});
+    trainer_->save(directory_->checkpoints(), header_, state, options);
     comm_.on_root([&] { directory_->retire_states(config_.checkpoint.keep_states, trainer_->step()); });
     directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
+  }
+
+  void save_averages(const WriteOptions& options) {
+    const OnlineAverages& averages = trainer_->averages();
+    saved_averages_.resize(averages.size());
+    for (size_t i = 0; i < averages.size(); ++i) {
+      if (!averages.config(i).save || averages.step(i) == saved_averages_[i]) continue;
+      trainer_->save_average(i, directory_->path() / "averages" / folder_of(averages.config(i)), header_, options);
+      saved_averages_[i] = averages.step(i);
+    }
   }
 
   const Communicator& comm_;
@@ -208,6 +248,8 @@ class TrainingRun {
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<Trainer> trainer_;  ///< none when the run is complete
   std::optional<Evaluator> evaluator_;
+  std::vector<double> losses_;           ///< of stop.model, one an evaluation
+  std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
   double gemm_rate_ = 0;
 };
 

@@ -50,7 +50,7 @@ class Shards : public testing::Test {
   /// The bytes of the same file when one rank owns everything and writes it in one transfer.
   std::string bytes_of_one_writer(const std::vector<float>& values) const {
     const auto size = std::ssize(values);
-    FlatFileWriter writer(comm, folder / "one_writer.h5", test::tiny_header(size, 10), {"weights"}, {.fsync = false});
+    FlatFileWriter writer(comm, folder / "one_writer.h5", test::tiny_header(size, 10), {{"weights"}}, {.fsync = false});
     comm.on_root([&] { writer.write("weights", {0, size}, values); });
     (void)writer.commit();
     return read_file(folder / "one_writer.h5");

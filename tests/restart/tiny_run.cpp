@@ -24,6 +24,10 @@ TrainConfig tiny_run(const fs::path& folder) {
   c.evaluate.steps = 10;
   c.checkpoint = {.steps = 5, .state_steps = 5, .keep_states = 4, .fsync = false};
   c.run.directory = (folder / "run").string();
+  c.averages = {{.scheme = "lawa", .window = 3, .stride = 5, .save = true},
+                {.scheme = "lawa", .window = 2, .stride = 3},
+                {.scheme = "ema", .beta = 0.9, .warmup = true, .save = true},
+                {.scheme = "swa", .stride = 2, .first = 4, .save = true}};
   return c;
 }
 
@@ -90,6 +94,14 @@ void expect_same_run(const TrainConfig& actual, const TrainConfig& expected) {
   for (const int64_t step : recorded_steps(folder)) {
     EXPECT_NO_THROW(verify_file(folder, read_record(record_path(folder, step)).weights));
     EXPECT_EQ(weights_digest(actual, step), weights_digest(expected, step)) << "weights of step " << step;
+  }
+  for (const OnlineAverageConfig& average : expected.averages) {
+    if (!average.save) continue;
+    const auto folder_in = [&](const TrainConfig& c) { return fs::path(c.run.directory) / "averages" / folder_of(average); };
+    for (const int64_t step : recorded_steps(folder_in(expected))) {
+      const auto digest = [&](const TrainConfig& c) { return FlatFileReader(weights_path(folder_in(c), step), "weights").digest("weights"); };
+      EXPECT_EQ(digest(actual), digest(expected)) << name_of(average) << " of step " << step;
+    }
   }
 }
 

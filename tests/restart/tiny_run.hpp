@@ -11,7 +11,7 @@
 namespace lawa::test {
 
 /// The run in folder/run, on the token files in folder: 20 steps, evaluations every 10, checkpoints with their states every 5,
-/// all of them kept.
+/// all of them kept, and averages of every scheme.
 TrainConfig tiny_run(const std::filesystem::path& folder);
 std::filesystem::path checkpoints_of(const TrainConfig& config);
 

@@ -39,7 +39,7 @@ inline std::filesystem::path write_checkpoint(const Communicator& comm, const st
                                               const FlatHeader& header, const std::vector<float>& values) {
   const ShardLayout layout(header.table.size(), comm.rank(), comm.size());
   const auto path = weights_path(folder, header.step);
-  FlatFileWriter writer(comm, path, header, {"weights"}, {.fsync = false});
+  FlatFileWriter writer(comm, path, header, {{"weights"}}, {.fsync = false});
   comm.together([&] {
     for (const auto& [range, local] : layout.mine())
       writer.write("weights", range, {values.data() + range.begin, static_cast<size_t>(range.size())});

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+
 #include "checkpoint/hdf5.hpp"
 #include "support/errors.hpp"
 #include "support/near.hpp"
@@ -133,16 +135,18 @@ TEST_F(FlatFiles, AFlippedBitAnywhereIsFound) {
 }
 
 TEST_F(FlatFiles, WritesThatDoNotFitAreRefused) {
-  FlatFileWriter writer(comm, folder / "new.h5", test::tiny_header(size, 20), {"weights"}, {.fsync = false});
+  FlatFileWriter writer(comm, folder / "new.h5", test::tiny_header(size, 20), {{"weights"}}, {.fsync = false});
   const std::span<const float> all(values);
   EXPECT_THAT(error_of([&] { writer.write("weights", {1, 4097}, all.first(4096)); }), HasSubstr("not whole blocks"));
-  EXPECT_THAT(error_of([&] { writer.write("weights", {0, 4096}, all.first(4095)); }), HasSubstr("4095 values for 4096"));
-  EXPECT_THAT(error_of([&] { writer.write("m", {0, 4096}, all.first(4096)); }), HasSubstr("has no array /m"));
+  EXPECT_THAT(error_of([&] { writer.write("weights", {0, 4096}, all.first(4095)); }), HasSubstr("16380 bytes for 4096"));
+  EXPECT_THAT(error_of([&] { writer.write("m", {0, 4096}, all.first(4096)); }), HasSubstr("without an array m"));
+  const std::vector<double> doubles(4096);
+  EXPECT_THAT(error_of([&] { writer.write("weights", {0, 4096}, std::span(doubles)); }), HasSubstr("weights holds float32, not float64"));
 }
 
 TEST_F(FlatFiles, HaveNoNameBeforeTheyAreWholeAndNothingStaysOfOneThatIsGivenUp) {
   {
-    FlatFileWriter writer(comm, folder / "new.h5", test::tiny_header(size, 20), {"weights"}, {.fsync = false});
+    FlatFileWriter writer(comm, folder / "new.h5", test::tiny_header(size, 20), {{"weights"}}, {.fsync = false});
     writer.write("weights", {0, size}, values);
     EXPECT_TRUE(fs::exists(folder / "new.h5.part"));
     EXPECT_FALSE(fs::exists(folder / "new.h5"));
@@ -151,17 +155,48 @@ TEST_F(FlatFiles, HaveNoNameBeforeTheyAreWholeAndNothingStaysOfOneThatIsGivenUp)
   EXPECT_FALSE(fs::exists(folder / "new.h5"));
 }
 
+TEST_F(FlatFiles, HoldNumbersOfSeveralFormats) {
+  std::vector<float> coarse = values;  // bfloat16 keeps the high half of a float
+  for (float& x : coarse) x = std::bit_cast<float>(std::bit_cast<uint32_t>(x) & 0xffff0000u);
+  std::vector<double> doubles;
+  for (const float x : values) doubles.push_back(1 / static_cast<double>(x));
+  const fs::path file = folder / "formats.h5";
+  FlatFileWriter writer(comm, file, test::tiny_header(size, 20),
+                        {{"weights", NumberFormat::bfloat16}, {"averages/one/sum", NumberFormat::float64}}, {.fsync = false});
+  writer.write("weights", {0, size}, coarse);
+  writer.write("averages/one/sum", {0, size}, std::span<const double>(doubles));
+  const FileRecord record = writer.commit();
+  EXPECT_EQ(record.arrays.at("weights").size(), 2 * size);
+  EXPECT_EQ(record.arrays.at("averages/one/sum").size(), 8 * size);
+
+  const FlatFileReader reader(file, "weights");
+  EXPECT_EQ(reader.arrays(), (std::vector<std::string>{"averages/one/sum", "weights"}));
+  EXPECT_EQ(reader.format("weights"), NumberFormat::bfloat16);
+  EXPECT_TRUE(test::same_bits(test::read_array(file), coarse));
+  std::vector<double> read(doubles.size());
+  reader.read("averages/one/sum", {0, size}, std::span(read));
+  EXPECT_EQ(read, doubles);
+  std::vector<float> floats(doubles.size());
+  EXPECT_THAT(error_of([&] { reader.read("averages/one/sum", {0, size}, std::span(floats)); }), HasSubstr("holds float64"));
+  EXPECT_THAT(error_of([&] { reader.read("weights", {0, size}, std::span(read)); }), HasSubstr("holds bfloat16, not float64"));
+
+  test::flip_bit(file, record.arrays.at("averages/one/sum").begin + 8 * 5000);
+  EXPECT_THAT(error_of([&] { FlatFileReader(file, "weights").read("averages/one/sum", {0, size}, std::span(read)); }),
+              HasSubstr("/averages/one/sum is damaged in block 1"));
+}
+
 TEST(BlockChecksums, ChangeWithTheirBlockOnly) {
   const auto values = test::normals(2 * block_size + 5, 1);
-  const auto sums = block_checksums(values);
+  const auto checksums = [](std::span<const float> x) { return block_checksums(std::as_bytes(x), NumberFormat::float32); };
+  const auto sums = checksums(values);
   ASSERT_EQ(sums.size(), 3u);
   auto other = values;
   other[block_size] = -other[block_size];
-  const auto changed = block_checksums(other);
+  const auto changed = checksums(other);
   EXPECT_EQ(changed[0], sums[0]);
   EXPECT_NE(changed[1], sums[1]);
   EXPECT_EQ(changed[2], sums[2]);
-  EXPECT_EQ(block_checksums(std::span(values).last(5))[0], sums[2]) << "a short block is a block";
+  EXPECT_EQ(checksums(std::span(values).last(5))[0], sums[2]) << "a short block is a block";
 }
 
 }  // namespace

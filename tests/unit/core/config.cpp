@@ -162,6 +162,68 @@ TEST(Config, TablesInArraysGetNumbers) {
   EXPECT_EQ(source.find("averages.2.window"), nullptr);
 }
 
+struct Lists {
+  int64_t count = 1;
+  std::vector<Inner> inners{};
+  std::string behind = "x";
+};
+template <class Visitor>
+void visit(Lists& c, Visitor&& v) {
+  v("count", c.count, "how many");
+  v("inners", c.inners, "any number of them");
+  v("behind", c.behind, "which");
+}
+Lists lists_from(const std::string& text, const std::vector<std::string>& words = {}) {
+  ConfigSource source;
+  source.add_toml(text, "run.toml");
+  for (const std::string& word : words) source.add_override(word);
+  return load_config<Lists>(source);
+}
+
+TEST(ConfigLists, HoldAsManyTablesAsAreGiven) {
+  EXPECT_TRUE(lists_from("count = 2").inners.empty());
+  const Lists lists = lists_from("[[inners]]\ncount = 5\n[[inners]]\nrate = 7", {"inners.1.share=1", "count=3"});
+  ASSERT_EQ(lists.inners.size(), 2u);
+  EXPECT_EQ(lists.inners[0].count, 5);
+  EXPECT_EQ(lists.inners[0].rate, 0.5);
+  EXPECT_EQ(lists.inners[1].count, 3);
+  EXPECT_EQ(lists.inners[1].rate, 7);
+  EXPECT_EQ(lists.inners[1].share, 1);
+}
+
+TEST(ConfigLists, ReplaceEachOtherAsAWhole) {
+  ConfigSource source;
+  source.add_toml("[[inners]]\ncount = 5\nrate = 9\n[[inners]]\ncount = 6", "a.toml");
+  source.add_toml("[[inners]]\ncount = 7", "b.toml");
+  const auto lists = load_config<Lists>(source);
+  ASSERT_EQ(lists.inners.size(), 1u);
+  EXPECT_EQ(lists.inners[0].count, 7);
+  EXPECT_EQ(lists.inners[0].rate, 0.5) << "nothing is left of the older list";
+  EXPECT_TRUE(lists_from("[[inners]]\ncount = 5", {"inners=[]"}).inners.empty());
+  EXPECT_EQ(lists_from("[[inners]]\ncount = 5", {"inners=[{count=8}, {count=9}]"}).inners.at(1).count, 9);
+  EXPECT_EQ(lists_from("count = 5", {"inners.0.count=8"}).inners.at(0).count, 8);
+}
+
+TEST(ConfigLists, ADumpIsTomlThatReadsBack) {
+  const Lists lists = lists_from("[[inners]]\ncount = 5\n[[inners]]\nrate = 7");
+  EXPECT_EQ(dump_config(lists),
+            "count = 1\nbehind = \"x\"\n\n[[inners]]\ncount = 5\nrate = 0.5\nshare = 0.25\n"
+            "\n[[inners]]\ncount = 3\nrate = 7.0\nshare = 0.25\n");
+  EXPECT_EQ(dump_config(lists_from(dump_config(lists))), dump_config(lists));
+  EXPECT_THAT(dump_config(Lists(), true), HasSubstr("[[inners]]  # any number of them\ncount = 3"));
+}
+
+TEST(ConfigLists, MistakesAreNamedWithTheirPlace) {
+  const auto error = [](const std::string& text, const std::vector<std::string>& words = {}) {
+    return error_of([&] { lists_from(text, words); });
+  };
+  EXPECT_THAT(error("[[inners]]\ncount = 5\n[[inners]]\ncount = 0"), HasSubstr("inners.1.count (run.toml:4): 0 must be at least 1"));
+  EXPECT_THAT(error("[[inners]]\nsize = 5"), HasSubstr("unknown key inners.0.size (run.toml:2)"));
+  EXPECT_THAT(error("inners = 3"), HasSubstr("inners (run.toml:1): expected a list of tables, [[inners]], got an integer"));
+  EXPECT_THAT(error("inners.count = 3"), HasSubstr("inners.count (run.toml:1): inners is a list of tables"));
+  EXPECT_THAT(error("", {"inners.2.count=3"}), HasSubstr("inners: table 2 is given, and table 0 isn't"));
+}
+
 TEST(ConfigWords, PathsNeedNoQuotes) {
   for (const std::string path : {"/data/run 1/x=y.bin", "../out", "run#3", "it's", "C:\\new", "a\"b", "[draft", "x\ny=1"})
     EXPECT_EQ(from_word("place=" + path).place, path);

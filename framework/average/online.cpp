@@ -1,0 +1,161 @@
+#include "average/online.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "average/exact_mean.hpp"
+
+namespace lawa {
+namespace {
+
+constexpr int64_t chunk = 4096;  // elements of one work item
+
+bool is_snapshot(const OnlineAverageConfig& config, int64_t step) {
+  return step > 0 && step % config.stride == 0 && step >= config.first && (config.last == 0 || step <= config.last);
+}
+
+/// What an EMA keeps of itself at its `count`-th snapshot, counted from 0.
+double kept(const OnlineAverageConfig& config, int64_t count) {
+  if (count == 0) return 0;
+  if (!config.warmup) return config.beta;
+  return std::min(config.beta, 1 - std::pow(1 + static_cast<double>(count), -2.0 / 3.0));
+}
+
+/// sum = keep * sum + add * x, in float64.
+void accumulate(const Exec& exec, const Vector<double>& sum, double keep, double add, const Vector<float>& x) {
+  const int64_t n = rows(sum);
+  Kokkos::parallel_for("lawa::online_average", over(exec, (n + chunk - 1) / chunk), KOKKOS_LAMBDA(int64_t item) {
+    const int64_t from = item * chunk, to = from + chunk < n ? from + chunk : n;
+    double* const s = sum.data();
+    const float* const values = x.data();
+#pragma omp simd
+    for (int64_t i = from; i < to; ++i) s[i] = keep * s[i] + add * static_cast<double>(values[i]);
+  });
+}
+
+/// out = sum / count, rounded once.
+void divide(const Exec& exec, const Vector<double>& sum, double count, const Vector<float>& out) {
+  Kokkos::parallel_for("lawa::online_mean", over(exec, rows(sum)), KOKKOS_LAMBDA(int64_t i) {
+    out(static_cast<size_t>(i)) = static_cast<float>(sum(static_cast<size_t>(i)) / count);
+  });
+}
+
+std::string snapshot_name(int64_t step) { return "averages/snapshots/" + checkpoint_name(step); }
+std::string sum_name(const std::string& average) { return "averages/" + average + "/sum"; }
+
+}  // namespace
+
+OnlineAverages::OnlineAverages(const std::vector<OnlineAverageConfig>& configs, const ShardLayout& layout)
+    : local_size_(layout.local_size()) {
+  for (const OnlineAverageConfig& config : configs) {
+    averages_.push_back({.config = config, .name = name_of(config)});
+    if (config.scheme == "lawa") continue;
+    averages_.back().sum = zeros<double>("lawa::online." + config.scheme, local_size_);
+    fill(Exec(), averages_.back().sum, -0.0);  // -0 + x = x, the sign of zero included
+  }
+}
+
+void OnlineAverages::observe(const Exec& exec, int64_t step, const Vector<float>& weights) {
+  for (One& one : averages_) {
+    if (!is_snapshot(one.config, step)) continue;
+    if (one.config.scheme == "lawa") {
+      if (!snapshots_.contains(step)) {
+        const HostVector<float> taken = uninitialised<float, HostMemory>("lawa::snapshot", local_size_);
+        exec.fence();
+        copy(taken, weights);
+        snapshots_.emplace(step, taken);
+      }
+      one.members.push_back(step);
+      if (std::ssize(one.members) > one.config.window) one.members.erase(one.members.begin());
+    } else {
+      const double keep = one.config.scheme == "ema" ? kept(one.config, one.count) : 1;
+      accumulate(exec, one.sum, keep, one.config.scheme == "ema" ? 1 - keep : 1, weights);
+    }
+    ++one.count;
+    one.newest = step;
+  }
+  drop_unused_snapshots();
+}
+
+void OnlineAverages::drop_unused_snapshots() {
+  std::erase_if(snapshots_, [&](const auto& snapshot) {
+    return std::ranges::none_of(averages_, [&](const One& one) { return std::ranges::count(one.members, snapshot.first) > 0; });
+  });
+}
+
+int64_t OnlineAverages::step(size_t i) const {
+  const One& one = averages_[i];
+  return one.count >= (one.config.scheme == "lawa" ? one.config.window : 2) ? one.newest : 0;
+}
+
+void OnlineAverages::average(const Exec& exec, size_t i, const Vector<float>& out) const {
+  const One& one = averages_[i];
+  LAWA_CHECK(step(i) > 0, one.name, ": there are only ", one.count, " snapshots");
+  if (one.config.scheme == "lawa") {
+    std::vector<const float*> members;
+    for (const int64_t member : one.members) members.push_back(snapshots_.at(member).data());
+    const HostVector<float> mean = Kokkos::create_mirror_view(HostMemory{}, out);
+    const std::vector<MeanOfFirst> wanted{{one.config.window, mean.data()}};
+    uniform_means(members, wanted, local_size_, Rounding::float32);
+    copy(out, mean);
+  } else {
+    divide(exec, one.sum, one.config.scheme == "ema" ? 1 : static_cast<double>(one.count), out);
+    exec.fence();
+  }
+}
+
+Json OnlineAverages::describe(size_t i) const {
+  const One& one = averages_[i];
+  Json description = {{"scheme", one.config.scheme == "lawa" ? "sliding" : one.config.scheme},
+                      {"window", one.config.scheme == "lawa" ? one.config.window : one.count},
+                      {"stride", one.config.stride}};
+  if (one.config.scheme == "ema") description.update({{"beta", one.config.beta}, {"warmup", one.config.warmup}});
+  Json members = Json::array();
+  for (const int64_t step : one.members) members.push_back({{"step", step}, {"weight", 1.0}});
+  if (!members.empty()) description["members"] = members;
+  description["online"] = one.name;
+  return description;
+}
+
+int64_t OnlineAverages::most_bytes() const {
+  int64_t sums = 0, snapshots = 0;  // snapshots may be shared: this counts them all
+  for (const One& one : averages_) (one.config.scheme == "lawa" ? snapshots : sums) += one.config.scheme == "lawa" ? one.config.window : 1;
+  return local_size_ * (8 * sums + 4 * snapshots);
+}
+
+std::vector<ShardArray> OnlineAverages::arrays() const {
+  std::vector<ShardArray> arrays;
+  for (const One& one : averages_)
+    if (one.config.scheme != "lawa") arrays.push_back({sum_name(one.name), one.sum});
+  for (const auto& [step, taken] : snapshots_) {
+    const Vector<float> device = Kokkos::create_mirror_view(Memory{}, taken);
+    copy(device, taken);
+    arrays.push_back({snapshot_name(step), device});
+  }
+  return arrays;
+}
+
+Json OnlineAverages::description() const {
+  Json all = Json::object();
+  for (const One& one : averages_) all[one.name] = {{"snapshots", one.count}, {"newest", one.newest}, {"members", one.members}};
+  return all;
+}
+
+void OnlineAverages::restore(const Json& description, const std::function<void(const std::vector<ShardArray>&)>& read) {
+  for (One& one : averages_) {
+    const auto found = description.find(one.name);
+    if (found == description.end()) continue;
+    one.count = found->at("snapshots");
+    one.newest = found->at("newest");
+    one.members = found->at("members").get<std::vector<int64_t>>();
+    if (one.config.scheme != "lawa") read({{sum_name(one.name), one.sum}});
+    for (const int64_t step : one.members) {
+      if (snapshots_.contains(step)) continue;
+      const Vector<float> device = zeros<float>("lawa::snapshot", local_size_);
+      read({{snapshot_name(step), device}});
+      snapshots_.emplace(step, on_host(device));
+    }
+  }
+}
+
+}  // namespace lawa

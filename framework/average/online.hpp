@@ -1,0 +1,60 @@
+// Averages of the weights that a run passes through, each rank over its own shard: no checkpoints are needed, nothing is
+// communicated, and the state survives a resume on any number of ranks.
+#pragma once
+#include <functional>
+#include <map>
+
+#include "average/online_config.hpp"
+#include "checkpoint/shard_file.hpp"
+
+namespace lawa {
+
+/// All averages of a run. A snapshot is the weights after a step with step % stride == 0, first <= step (<= last, where there is
+/// one), as in averaging_plan:
+///   lawa  the mean of the newest k snapshots, once there are k; rounded as the offline average is, bit for bit
+///   ema   e = beta e + (1 - beta) x at every snapshot x, from the first one's weights on; e in float64, on the device
+///   swa   the mean of all snapshots; their sum in float64, on the device
+/// Snapshots lie in host memory, and averages that hold the same one share it.
+class OnlineAverages {
+ public:
+  OnlineAverages(const std::vector<OnlineAverageConfig>& configs, const ShardLayout& layout);
+
+  /// Takes what it needs of the weights after `step`; weights: a local buffer, which isn't changed.
+  void observe(const Exec& exec, int64_t step, const Vector<float>& weights);
+
+  size_t size() const { return averages_.size(); }
+  const OnlineAverageConfig& config(size_t i) const { return averages_[i].config; }
+  const std::string& name(size_t i) const { return averages_[i].name; }
+  /// The newest snapshot's step, the average's label; 0 while there is no average: k snapshots for lawa, two for the others.
+  int64_t step(size_t i) const;
+  /// The average, rounded to float32 once, into a local buffer. Waits until it is there.
+  void average(const Exec& exec, size_t i, const Vector<float>& out) const;
+  /// {"scheme":…,"window":…,"stride":…}, and what else a weights file says of its average; lawa's members as the offline job says
+  /// them, without digests.
+  Json describe(size_t i) const;
+  /// Bytes that a rank may come to hold.
+  int64_t most_bytes() const;
+
+  /// What a state file keeps: float64 sums and the snapshots, under averages/, and description() in its header.
+  std::vector<ShardArray> arrays() const;
+  Json description() const;
+  /// Goes on from a state file. Averages that it doesn't know begin anew; what nobody asks for any more is left. `read` fills local
+  /// buffers from arrays of the file. Errors: a description that isn't one.
+  void restore(const Json& description, const std::function<void(const std::vector<ShardArray>&)>& read);
+
+ private:
+  struct One {
+    OnlineAverageConfig config;
+    std::string name;
+    int64_t count = 0, newest = 0;   ///< snapshots that were taken, the last one's step
+    std::vector<int64_t> members{};  ///< lawa: steps of the newest k
+    Vector<double> sum{};            ///< ema: e; swa: the sum
+  };
+  void drop_unused_snapshots();
+
+  int64_t local_size_;
+  std::vector<One> averages_;
+  std::map<int64_t, HostVector<float>> snapshots_;  ///< by step
+};
+
+}  // namespace lawa

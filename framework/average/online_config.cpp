@@ -1,0 +1,40 @@
+#include "average/online_config.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+namespace lawa {
+
+void check(const std::vector<OnlineAverageConfig>& averages, const ConfigSource& source) {
+  std::set<std::string> names;
+  for (size_t i = 0; i < averages.size(); ++i) {
+    const std::string key = "averages." + std::to_string(i);
+    LAWA_CHECK(names.insert(name_of(averages[i])).second, key, source.where(key + ".scheme"), ": ", name_of(averages[i]), " is there twice");
+  }
+}
+
+std::string name_of(const OnlineAverageConfig& c) {
+  std::string name = c.scheme + "(";
+  if (c.scheme == "lawa") name += "k=" + std::to_string(c.window) + ",";
+  if (c.scheme == "ema") name += "beta=" + detail::to_toml(c.beta) + ",";
+  name += "nu=" + std::to_string(c.stride);
+  if (c.first > 0) name += ",first=" + std::to_string(c.first);
+  if (c.last > 0) name += ",last=" + std::to_string(c.last);
+  if (c.scheme == "ema" && c.warmup) name += ",warmup";
+  return name + ")";
+}
+
+std::string folder_of(const OnlineAverageConfig& c) {
+  char text[64] = "";
+  if (c.scheme == "lawa") std::snprintf(text, sizeof text, "_k%03lld", static_cast<long long>(c.window));
+  std::string folder = c.scheme + text;
+  if (c.scheme == "ema") folder += "_beta" + detail::to_toml(c.beta) + (c.warmup ? "_warmup" : "");
+  std::snprintf(text, sizeof text, "_nu%06lld", static_cast<long long>(c.stride));
+  folder += text;
+  if (c.first > 0) folder += "_first" + std::to_string(c.first);
+  if (c.last > 0) folder += "_last" + std::to_string(c.last);
+  return folder;
+}
+
+}  // namespace lawa

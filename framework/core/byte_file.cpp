@@ -1,0 +1,71 @@
+#include "core/byte_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/error.hpp"
+
+namespace lawa {
+namespace {
+
+int open_flags(ByteFile::Mode mode) {
+  switch (mode) {
+    case ByteFile::Mode::read: return O_RDONLY;
+    case ByteFile::Mode::write: return O_WRONLY;
+    case ByteFile::Mode::create: return O_WRONLY | O_CREAT | O_TRUNC;
+  }
+  return O_RDONLY;
+}
+
+}  // namespace
+
+ByteFile::ByteFile(const std::filesystem::path& path, Mode mode)
+    : path_(path), descriptor_(::open(path.c_str(), open_flags(mode) | O_CLOEXEC, 0644)) {
+  LAWA_CHECK(descriptor_ >= 0, path_.string(), ": can't be opened: ", std::strerror(errno));
+}
+
+ByteFile::~ByteFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+ByteFile::ByteFile(ByteFile&& other) noexcept : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+int64_t ByteFile::size() const {
+  struct stat status {};
+  LAWA_CHECK(::fstat(descriptor_, &status) == 0, path_.string(), ": can't be measured: ", std::strerror(errno));
+  return status.st_size;
+}
+
+void ByteFile::read(int64_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t count = ::pread(descriptor_, out.data(), out.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    LAWA_CHECK(count >= 0, path_.string(), ": can't be read: ", std::strerror(errno));
+    LAWA_CHECK(count > 0, path_.string(), ": ends at byte ", offset, ", and ", out.size(), " more were expected (truncated)");
+    out = out.subspan(static_cast<size_t>(count));
+    offset += count;
+  }
+}
+
+void ByteFile::write(int64_t offset, std::span<const std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    LAWA_CHECK(count > 0, path_.string(), ": can't be written: ", std::strerror(errno));
+    bytes = bytes.subspan(static_cast<size_t>(count));
+    offset += count;
+  }
+}
+
+void ByteFile::begin_writing_back(int64_t offset, int64_t bytes) const {
+  ::sync_file_range(descriptor_, offset, bytes, SYNC_FILE_RANGE_WRITE);
+}
+
+void ByteFile::forget_cached() const { ::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED); }
+
+}  // namespace lawa

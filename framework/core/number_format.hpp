@@ -1,0 +1,28 @@
+// Numbers as files hold them, little-endian, and as the program does: in floats.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace lawa {
+
+enum class NumberFormat { float16, bfloat16, float32, float64 };
+
+/// Bytes of one number.
+constexpr int64_t bytes_of(NumberFormat format) {
+  return format == NumberFormat::float64 ? 8 : format == NumberFormat::float32 ? 4 : 2;
+}
+constexpr const char* name_of(NumberFormat format) {
+  constexpr const char* names[] = {"float16", "bfloat16", "float32", "float64"};
+  return names[static_cast<int>(format)];
+}
+
+/// out[i] = the i-th stored number, exactly; of float64 the nearest float. stored holds out.size() numbers, and may be out's own
+/// bytes where the format is float32.
+void to_floats(std::span<const std::byte> stored, NumberFormat format, std::span<float> out);
+
+/// The other way, for numbers that the format holds exactly (a bfloat16 is kept in a float whose low half is zero). Errors: a
+/// format that isn't written, float16 or float64.
+void from_floats(std::span<const float> numbers, NumberFormat format, std::span<std::byte> stored);
+
+}  // namespace lawa
