@@ -21,6 +21,13 @@ Value to_value(const toml::node& node, const std::string& key, const std::string
   return {values};
 }
 
+/// In the place of a table in a list of tables, whose keys stand elsewhere.
+const Value a_table{std::vector<Value>{}};
+bool is_table(const Value& value) {
+  const auto* array = std::get_if<std::vector<Value>>(&value.data);
+  return array != nullptr && array->empty();
+}
+
 std::string place_of(const toml::node& node, const std::string& name) {
   return name.empty() ? "command line" : concat(name, ":", node.source().begin.line);
 }
@@ -41,11 +48,12 @@ void flatten(const toml::node& node, const std::string& key, const std::string& 
   }
   const auto* array = node.as_array();
   if (array != nullptr && (array->empty() || array->is_array_of_tables())) forget(key, entries);
+  const std::string place = place_of(node, name);
   if (array != nullptr && array->is_array_of_tables()) {
+    entries[key] = {{std::vector<Value>(array->size(), a_table)}, place};  // a table may be empty
     for (size_t i = 0; i < array->size(); ++i) flatten(*array->get(i), key + "." + std::to_string(i), name, entries);
     return;
   }
-  const std::string place = place_of(node, name);
   entries.insert_or_assign(key, ConfigSource::Entry{to_value(node, key, place), place});
 }
 
@@ -84,12 +92,14 @@ void ConfigSource::add_override(const std::string& word) {
 }
 
 std::optional<size_t> ConfigSource::list_length(const std::string& key) const {
+  size_t length = 0;
   if (const Entry* entry = find(key)) {
     const auto* array = std::get_if<std::vector<Value>>(&entry->value.data);
-    LAWA_CHECK(array != nullptr && array->empty(), key, " (", entry->place, "): expected a list of tables, [[", key, "]], got ",
+    LAWA_CHECK(array != nullptr && std::ranges::all_of(*array, is_table), key, " (", entry->place, "): expected a list of tables, [[", key, "]], got ",
                kind_of(entry->value));
+    length = array->size();
   }
-  size_t length = 0;
+  const size_t given = length;
   for (auto entry = entries_.lower_bound(key + "."); entry != entries_.end() && entry->first.starts_with(key + "."); ++entry) {
     const size_t begin = key.size() + 1, end = std::min(entry->first.find('.', begin), entry->first.size());
     const std::string number = entry->first.substr(begin, end - begin);
@@ -97,7 +107,7 @@ std::optional<size_t> ConfigSource::list_length(const std::string& key) const {
                entry->second.place, "): ", key, " is a list of tables: [[", key, "]], or ", key, ".0.… on the command line");
     length = std::max(length, std::stoul(number) + 1);
   }
-  for (size_t i = 0; i < length; ++i) {
+  for (size_t i = given; i < length; ++i) {
     const std::string table = key + "." + std::to_string(i) + ".";
     const auto entry = entries_.lower_bound(table);
     LAWA_CHECK(entry != entries_.end() && entry->first.starts_with(table), key, ": table ", length - 1, " is given, and table ", i,

@@ -156,6 +156,17 @@ TEST_F(RunDirectories, CutMetricsAfterAStepAndWhereTheyAreTorn) {
   EXPECT_EQ(read_file(run / "metrics.jsonl"), kept + "{\"step\":3}\n");
 }
 
+TEST_F(RunDirectories, AnAveragesLineIsCutByWhenItWasEvaluated) {
+  const RunDirectory directory(comm, run, "abc");
+  const std::string kept = "{\"kind\":\"evaluate\",\"step\":8,\"evaluated_at\":10}\n";
+  write_file(run / "metrics.jsonl", kept + "{\"kind\":\"evaluate\",\"step\":8,\"evaluated_at\":12}\n");
+  directory.cut_metrics(10);
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), kept);
+  ASSERT_EQ(directory.metrics("evaluate").size(), 1u);
+  EXPECT_EQ(directory.metrics("evaluate")[0].at("evaluated_at"), 10);
+  EXPECT_TRUE(directory.metrics("train").empty());
+}
+
 TEST_F(RunDirectories, RetireStatesButTheNewestAndTheirRecordsStayTrue) {
   const RunDirectory directory(comm, run, "abc");
   const fs::path checkpoints = directory.checkpoints();

@@ -156,6 +156,7 @@ TEST(Config, ArraysReplaceTheDefaultAndAStringIsAnArrayOfOne) {
 TEST(Config, TablesInArraysGetNumbers) {
   ConfigSource source;
   source.add_toml("[[averages]]\nwindow = 5\n[[averages]]\nwindow = 7\nstride.x = 1", "run.toml");
+  EXPECT_EQ(source.list_length("averages"), 2u);
   ASSERT_NE(source.find("averages.1.window"), nullptr);
   EXPECT_EQ(std::get<int64_t>(source.find("averages.1.window")->value.data), 7);
   EXPECT_EQ(source.where("averages.1.stride.x"), " (run.toml:5)");
@@ -202,6 +203,8 @@ TEST(ConfigLists, ReplaceEachOtherAsAWhole) {
   EXPECT_TRUE(lists_from("[[inners]]\ncount = 5", {"inners=[]"}).inners.empty());
   EXPECT_EQ(lists_from("[[inners]]\ncount = 5", {"inners=[{count=8}, {count=9}]"}).inners.at(1).count, 9);
   EXPECT_EQ(lists_from("count = 5", {"inners.0.count=8"}).inners.at(0).count, 8);
+  EXPECT_EQ(lists_from("[[inners]]\n[[inners]]\n").inners.size(), 2u) << "tables with the defaults";
+  EXPECT_EQ(lists_from("[[inners]]\n[[inners]]\n", {"inners.2.count=8"}).inners.size(), 3u);
 }
 
 TEST(ConfigLists, ADumpIsTomlThatReadsBack) {
