@@ -1,0 +1,112 @@
+// Bytes at their places in a file.
+#include "core/byte_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "core/files.hpp"
+#include "support/errors.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace lawa {
+namespace {
+
+namespace fs = std::filesystem;
+using enum ByteFile::Mode;
+using test::error_of;
+using testing::HasSubstr;
+
+class ByteFiles : public testing::Test {
+ protected:
+  const test::TemporaryDirectory folder;
+  const fs::path path = folder / "bytes";
+
+  static std::string text_at(const ByteFile& file, int64_t offset, size_t bytes) {
+    std::string text(bytes, '?');
+    file.read(offset, std::as_writable_bytes(std::span(text)));
+    return text;
+  }
+  static void put(const ByteFile& file, int64_t offset, const std::string& text) {
+    file.write(offset, std::as_bytes(std::span(text)));
+  }
+};
+
+TEST_F(ByteFiles, AreReadAtAnyPlace) {
+  write_file(path, std::string("0123\0 5678", 10));
+  const ByteFile file(path, read);
+  EXPECT_EQ(file.path(), path);
+  EXPECT_EQ(file.size(), 10);
+  EXPECT_EQ(text_at(file, 6, 4), "5678");
+  EXPECT_EQ(text_at(file, 2, 3), std::string("23\0", 3));
+  EXPECT_EQ(text_at(file, 10, 0), "");
+}
+
+TEST_F(ByteFiles, AreWrittenAtAnyPlace) {
+  write_file(path, "0123456789");
+  const ByteFile file(path, write);
+  put(file, 7, "ab");
+  put(file, 0, "X");
+  put(file, 5, "");
+  EXPECT_EQ(read_file(path), "X123456ab9") << "the rest is as it was";
+  put(file, 12, "end");
+  EXPECT_EQ(file.size(), 15);
+  EXPECT_EQ(read_file(path), std::string("X123456ab9\0\0end", 15));
+}
+
+TEST_F(ByteFiles, AreEmptiedWhenCreated) {
+  write_file(path, "the old text");
+  const ByteFile file(path, create);
+  EXPECT_EQ(file.size(), 0);
+  put(file, 0, "new");
+  EXPECT_EQ(read_file(path), "new");
+  EXPECT_EQ(ByteFile(folder / "another", create).size(), 0);
+  EXPECT_TRUE(fs::exists(folder / "another"));
+}
+
+TEST_F(ByteFiles, EndWhereTheyEnd) {
+  write_file(path, "0123456789");
+  const ByteFile file(path, read);
+  EXPECT_THAT(error_of([&] { text_at(file, 8, 5); }),
+              HasSubstr(path.string() + ": ends at byte 10, and 3 more were expected (truncated)"));
+  EXPECT_THAT(error_of([&] { text_at(file, 99, 1); }), HasSubstr("truncated"));
+}
+
+TEST_F(ByteFiles, ErrorsNameTheFile) {
+  for (const auto mode : {read, write})
+    EXPECT_THAT(error_of([&] { ByteFile(path, mode); }), HasSubstr(path.string() + ": can't be opened: No such file"));
+  EXPECT_FALSE(fs::exists(path)) << "only create creates";
+  EXPECT_THAT(error_of([&] { ByteFile(folder / "no/file", create); }), HasSubstr("no/file: can't be opened"));
+  const ByteFile file(path, create);
+  put(file, 0, "text");
+  EXPECT_THAT(error_of([&] { text_at(file, 0, 1); }), HasSubstr(path.string() + ": can't be read"));
+  EXPECT_THAT(error_of([&] { put(ByteFile(path, read), 0, "x"); }), HasSubstr(path.string() + ": can't be written"));
+  EXPECT_THAT(error_of([&] { text_at(ByteFile(folder.path(), read), 0, 1); }), HasSubstr("can't be read"));
+}
+
+TEST_F(ByteFiles, AFullDiskIsAnError) {
+  if (!fs::is_character_file("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const ByteFile full("/dev/full", write);
+  EXPECT_THAT(error_of([&] { put(full, 0, "x"); }), HasSubstr("/dev/full: can't be written: No space left"));
+}
+
+TEST_F(ByteFiles, StayOpenWhenMoved) {
+  ByteFile first(path, create);
+  const ByteFile second(std::move(first));
+  put(second, 0, "moved");
+  EXPECT_EQ(second.path(), path);
+  EXPECT_EQ(read_file(path), "moved");
+}
+
+TEST_F(ByteFiles, AdviceChangesNothing) {
+  const std::string text(100'000, 'x');
+  const ByteFile file(path, create);
+  put(file, 0, text);
+  file.begin_writing_back(0, file.size());
+  make_durable(path);
+  file.forget_cached();
+  EXPECT_EQ(read_file(path), text);
+}
+
+}  // namespace
+}  // namespace lawa
