@@ -82,6 +82,8 @@ TEST_F(Safetensors, TheirTensorsComeInTheOrderOfTheirPlaces) {
   ASSERT_EQ(header.tensors.size(), 2u);
   EXPECT_EQ(header.tensors[0].name, "a");
   EXPECT_EQ(header.tensors[1].bytes, (Range{header.file_bytes - 2, header.file_bytes}));
+  write(R"({"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"empty":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})", 4);
+  EXPECT_EQ(read_safetensors_header(path).tensors.front().name, "empty") << "at its place no other overlaps it";
 }
 
 TEST(SafetensorsLayout, IsTheSameBytesEveryTime) {
