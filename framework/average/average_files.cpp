@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "average/averager.hpp"
+#include "average/averaging_job.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
@@ -10,6 +10,13 @@ namespace {
 
 std::string describe_sources(const std::vector<fs::path>& files) {
   Json list = Json::array();
+  const auto tensors = std::ranges::count_if(files, detail::is_safetensors);
+  if (tensors > 0) {
+    LAWA_CHECK(tensors == std::ssize(files), "source: ", tensors, " of the ", files.size(), " files are safetensors, and others aren't");
+    for (const Source& source : detail::open_tensors(files))
+      list.push_back({{"step", source.step}, {"path", source.path.string()}, {"digest", ""}, {"trajectory_hash", ""}});
+    return list.dump();
+  }
   ParameterTable first_table;
   for (const fs::path& file : files) {
     verify_by_record(file);
@@ -53,7 +60,10 @@ Json describe_average(const std::string& scheme, const Average& average, const s
   Json members = Json::array();
   for (const Member& member : average.members) {
     const Source& source = *std::ranges::lower_bound(sources, member.step, {}, &Source::step);
-    members.push_back({{"step", member.step}, {"weight", member.weight}, {"digest", source.digest}});
+    Json entry = {{"step", member.step}, {"weight", member.weight}};
+    if (source.digest.empty()) entry["file"] = source.path.filename().string();
+    else entry["digest"] = source.digest;
+    members.push_back(entry);
   }
   const int64_t spacing = average.members.size() < 2 ? 0 : average.members[1].step - average.members[0].step;
   Json description = {{"scheme", scheme == "lawa" ? "sliding" : scheme},
@@ -80,9 +90,12 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
                                        const std::string& precision) {
   const bool grid = config.window.size() > 1 || config.stride.size() > 1;
   std::vector<PlannedFile> files;
-  for (const Average& average : plan)
-    files.push_back({average, weights_path(grid ? destination / cell_name(config, average) : destination, average.step()),
-                     describe_average(config.scheme, average, sources, precision)});
+  for (const Average& average : plan) {
+    const fs::path folder = grid ? destination / cell_name(config, average) : destination;
+    const fs::path path = detail::is_safetensors(sources[0].path) ? folder / (checkpoint_name(average.step()) + ".safetensors")
+                                                                  : weights_path(folder, average.step());
+    files.push_back({average, path, describe_average(config.scheme, average, sources, precision)});
+  }
   return files;
 }
 
@@ -91,12 +104,14 @@ std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, 
   for (const PlannedFile& file : planned) {
     const std::string name = file.path.string();
     LAWA_CHECK(!fs::exists(file.path) || skip_existing, name, ": exists; choose another destination, or averaging.skip_existing=true");
-    if (!fs::exists(file.path) || !fs::exists(record_path(file.path.parent_path(), file.average.step()))) {
+    const bool tensors = detail::is_safetensors(file.path);
+    if (!fs::exists(file.path) || (!tensors && !fs::exists(record_path(file.path.parent_path(), file.average.step())))) {
       missing.push_back(file);  // without a record: killed before it was committed
       continue;
     }
-    verify_by_record(file.path);
-    const Json found = FlatFileReader(file.path, "weights").header().provenance.value("average", Json());
+    if (!tensors) verify_by_record(file.path);
+    const Json found = tensors ? detail::described_tensors(file.path)
+                               : FlatFileReader(file.path, "weights").header().provenance.value("average", Json());
     LAWA_CHECK(found == file.description, name, ": exists and is another average (", found.dump().substr(0, 60), "…)");
   }
   return missing;

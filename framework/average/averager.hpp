@@ -1,4 +1,4 @@
-// Averages of weights files, each rank over its own part of the flat weights.
+// Averages of weights files and of safetensors files, each rank over its own part of the flat weights.
 #pragma once
 #include <filesystem>
 #include <vector>
@@ -24,16 +24,17 @@ void visit(AveragingOutput& c, Visitor&& v) {
   v("memory_bytes", c.memory_bytes, "held of checkpoints and averages at a time, a rank", at_least(1 << 16));
 }
 
-/// One weights file that may be averaged.
+/// One file that may be averaged.
 struct Source {
   int64_t step = 0;
   std::filesystem::path path;
-  std::string digest;  ///< of its weights
-  std::string trajectory_hash;
+  std::string digest;           ///< of its weights; "" for safetensors
+  std::string trajectory_hash;  ///< "" for safetensors
 };
 
-/// Reads and verifies the headers of some weights files; sorted by step. Collective. Errors: FlatFileReader's; files of different
-/// runs or models.
+/// Reads and verifies the headers of some weights files, or of safetensors files; sorted by step. The step of a safetensors file is
+/// the last step, checkpoint or iter… number in its path where all of them have one, else its place in the list. Collective. Errors:
+/// FlatFileReader's, read_safetensors_header's; files of both kinds, of different runs, or with other tensors.
 std::vector<Source> open_sources(const Communicator& comm, const std::vector<std::filesystem::path>& files);
 
 /// What an average's file says it is made from: scheme, window, stride, each member's step, weight and digest; a precision other
@@ -46,7 +47,7 @@ std::pair<std::string, Average> described_average(const Json& description, const
 /// An average and the file that it is written to.
 struct PlannedFile {
   Average average;
-  std::filesystem::path path;  ///< folder/step_….weights.h5
+  std::filesystem::path path;  ///< folder/step_….weights.h5 or .safetensors
   Json description;
 };
 /// Where the averages of a plan belong: in `destination` itself, or, of a grid, in its folders lawa_k005_nu000200 ….
@@ -63,9 +64,10 @@ struct AveragingTotals {
   std::vector<std::string> digests;           ///< of each file's weights: the same from any number of ranks
 };
 
-/// Writes all files and their commit records in one walk over the checkpoints. Collective; communicates at the start and the end
+/// Writes all files (weights files with their commit records) in one walk over the checkpoints. Collective; communicates at the start and the end
 /// only. The bytes depend neither on the number of ranks nor on the order of the sources. Errors (a damaged, missing or non-finite
-/// source, a full disk) reach all ranks and leave no file.
+/// source, a full disk) reach all ranks; unless they come while files get their names, no file is left, and none that isn't whole
+/// in any case. Of safetensors, F32, BF16 and F16 tensors are averaged; others must be the same in all files and are copied.
 AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
                                const std::vector<Source>& sources, Log& log);
 
@@ -76,5 +78,12 @@ void verify_weights(const Communicator& comm, const std::filesystem::path& file)
 /// member isn't among the sources, or isn't the file that it was.
 std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,
                            const std::vector<Source>& sources, const std::string& place);
+
+/// What a file says of the average that it holds, and the digest of its weights, which are read and verified. Collective.
+struct ExistingAverage {
+  Json description;  ///< null: it isn't one
+  std::string digest;
+};
+ExistingAverage existing_average(const Communicator& comm, const std::filesystem::path& file);
 
 }  // namespace lawa

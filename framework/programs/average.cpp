@@ -16,14 +16,14 @@ struct AverageConfig {
 };
 template <class Visitor>
 void visit(AverageConfig& c, Visitor&& v) {
-  v("source", c.source, "run directories, folders of checkpoints, or weights files; positional arguments are added");
+  v("source", c.source, "run directories, folders of checkpoints, weights files, or .safetensors files; positional arguments are added");
   v("destination", c.destination, "folder for the averages, step_….weights.h5; of a grid, for folders lawa_k005_nu000200 …");
   v("averaging", c.averaging, "");
   v("averaging", c.output, "");
 }
 
 constexpr const char* usage =
-    "lawa average [FILE.toml …] [RUN|FOLDER|FILE.h5 …] destination=FOLDER [key=value …]\n"
+    "lawa average [FILE.toml …] [RUN|FOLDER|FILE.h5|FILE.safetensors …] destination=FOLDER [key=value …]\n"
     "Averages checkpoints; each rank reads its own part of them, once, whatever the number of averages. One JSON line each on stdout.\n\n"
     "lawa average --rebuild AVERAGE.h5 source=RUN\n"
     "Makes an average again from the checkpoints that it names and compares the digests; writes nothing.";
@@ -76,17 +76,9 @@ void rebuild(const Communicator& comm, AverageConfig config, const std::vector<s
   LAWA_CHECK(!places.empty(), "lawa average --rebuild: name an average");
   config.source.insert(config.source.end(), places.begin() + 1, places.end());
   LAWA_CHECK(!config.source.empty(), "source: must name the run or the checkpoints that ", places[0], " was made from");
-  std::string text;
-  comm.on_root([&] {
-    verify_by_record(places[0]);
-    const FlatFileReader reader(places[0], "weights");
-    text = Json{{"average", reader.header().provenance.value("average", Json())}, {"digest", reader.digest("weights")}}.dump();
-  });
-  verify_weights(comm, places[0]);  // its digest stands for its checksums: its numbers must be theirs
-  const Json found = Json::parse(comm.broadcast(text));
-  const std::string digest = rebuilt_digest(comm, config.output, found["average"], open_all(comm, config.source), places[0]);
-  LAWA_CHECK(digest == found["digest"], places[0], ": made again it has the digest ", digest, ", and the file has ",
-             found["digest"].get<std::string>());
+  const ExistingAverage found = existing_average(comm, places[0]);
+  const std::string digest = rebuilt_digest(comm, config.output, found.description, open_all(comm, config.source), places[0]);
+  LAWA_CHECK(digest == found.digest, places[0], ": made again it has the digest ", digest, ", and the file has ", found.digest);
   if (comm.root()) std::printf("%s\n", Json{{"file", places[0]}, {"rebuilt", true}, {"digest", digest}}.dump().c_str());
   std::fflush(stdout);
 }

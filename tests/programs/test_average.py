@@ -151,6 +151,14 @@ def committed(folder):
     return {path.relative_to(folder).with_suffix(".weights.h5") for path in Path(folder).rglob("*.json")}
 
 
+def test_an_average_that_is_left_is_read_first(place):
+    words = ("average", "run", "averaging.at=60", "averaging.skip_existing=true", "destination=new")
+    succeed(*words)
+    damaged = Path("new/step_00000060.weights.h5")
+    flip(in_a_weight)(damaged)
+    assert "new/step_00000060.weights.h5: /weights is damaged" in lawa(*words, ranks=2).errors[0]
+
+
 @pytest.mark.parametrize("moment", ["*.weights.h5*", "*.weights.h5"], ids=["writing", "naming"])
 def test_a_killed_averaging_leaves_whole_files_and_is_completed(place, moment):
     words = ("average", "run", "averaging.window=[2, 3, 4, 5, 6]", "averaging.stride=[5, 10]", "averaging.skip_existing=true")

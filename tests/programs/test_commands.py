@@ -58,7 +58,7 @@ def test_help_of_a_command_is_all_that_it_prints(command):
 @pytest.mark.parametrize("command", COMMANDS[:3])
 def test_help_explains_every_key(place, command):
     help = succeed(command, "--help").out.split("key=value):\n\n")[1]
-    assert all(line.partition("# ")[2] for line in help.splitlines())
+    assert all(line.partition("# ")[2] for line in help.splitlines() if line)
     config = keys(Path("run/config.toml").read_text())
     if command == "train":
         assert keys(help).keys() == config.keys()

@@ -1,0 +1,148 @@
+// The walk that makes averages' files, over two kinds of checkpoints: flat files (flat_averages.cpp) and safetensors
+// (tensor_averages.cpp). Inside average only.
+//
+//   Sources  checkpoints, opened: size() elements, read(step, range, out), bytes() read so far
+//   Outputs  the files that are being written: lay_out(), write(i, range, values), settle(), commit()
+#pragma once
+#include <cmath>
+#include <optional>
+
+#include "average/averager.hpp"
+#include "average/streamed.hpp"
+#include "core/files.hpp"
+#include "core/hash.hpp"
+#include "params/shard_layout.hpp"
+
+namespace lawa::detail {
+
+inline constexpr int64_t most_elements = int64_t{1} << 17;  ///< of a piece: what a few checkpoints hold of it stays in the caches
+
+inline NumberFormat format_of(const std::string& precision) {
+  return precision == "bf16" ? NumberFormat::bfloat16 : NumberFormat::float32;
+}
+inline Rounding rounding_to(NumberFormat format) {
+  return format == NumberFormat::bfloat16 ? Rounding::bfloat16 : Rounding::float32;
+}
+
+/// Errors: NaN or infinity among elements [begin, …) of a file, unless they are allowed.
+void check_finite(std::span<const float> values, const std::string& path, const ParameterTable& table, int64_t begin);
+
+/// The sources that some averages are made of.
+std::vector<Source> used_sources(const std::vector<Average>& plan, const std::vector<Source>& sources);
+
+/// f(piece) for consecutive pieces of what this rank owns.
+template <class F>
+void for_each_piece(const ShardLayout& layout, int64_t elements, F&& f) {
+  for (const auto& owned : layout.mine())
+    for (int64_t begin = owned.range.begin; begin < owned.range.end; begin += elements)
+      f(Range{begin, std::min(begin + elements, owned.range.end)});
+}
+
+/// The names of files that are being written: each is laid out and committed by one rank, filled in by all. What isn't committed in
+/// the end is removed.
+class PartFiles {
+ public:
+  PartFiles(const Communicator& comm, const std::vector<PlannedFile>& files) : comm_(comm), files_(files) {}
+  ~PartFiles();
+
+  const Communicator& comm() const { return comm_; }
+  const PlannedFile& operator[](size_t i) const { return files_[i]; }
+  size_t size() const { return files_.size(); }
+  /// f(i) for the files that this rank lays out and commits.
+  template <class F>
+  void for_mine(F&& f) const {
+    for (auto i = static_cast<size_t>(comm_.rank()); i < files_.size(); i += static_cast<size_t>(comm_.size())) f(i);
+  }
+  /// Every rank makes what it wrote durable; the next read comes from the disk. Collective.
+  void make_durable() const;
+  void committed() { committed_ = true; }
+
+ private:
+  const Communicator& comm_;
+  const std::vector<PlannedFile>& files_;
+  bool committed_ = false;
+};
+
+/// The digest of blocks' checksums, of which every rank has some, in the order of the ranks. Collective.
+std::string digest_of(const Communicator& comm, const std::vector<uint64_t>& mine);
+
+template <class Sources, class Outputs>
+AveragingTotals write_files(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
+                            const std::vector<Source>& sources, Log& log) {
+  AveragingTotals totals;
+  if (files.empty()) return totals;
+  std::vector<Average> plan;
+  for (const PlannedFile& file : files) plan.push_back(file.average);
+  const AveragingOrder order = averaging_order(plan);
+  const int64_t elements = piece_elements(order, options.memory_bytes, block_size, most_elements);
+  log.line(std::to_string(files.size()) + " averages of " + std::to_string(order.stops.size()) + " checkpoints; at most " +
+           bytes_text(static_cast<double>(order.bytes(elements))) + " of weights held a rank");
+  std::optional<Sources> reader;
+  comm.together([&] { reader.emplace(used_sources(plan, sources), options.allow_nonfinite); });
+  const ShardLayout layout(reader->size(), comm.rank(), comm.size());
+  const NumberFormat format = format_of(options.precision);
+  Outputs under_way(comm, files, *reader, format);
+  under_way.lay_out();
+  int64_t written = 0;
+  comm.together([&] {
+    const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { reader->read(step, range, out); },
+                            [&](size_t i, Range range, std::span<const float> values) {
+                              under_way.write(i, range, values);
+                              written += std::ssize(values) * bytes_of(format);
+                            }};
+    for_each_piece(layout, elements, [&](Range range) {
+      average_piece(plan, order, range, rounding_to(format), io);
+      log.progress(range.end, layout.mine_size(), "elements of this rank");
+    });
+  });
+  under_way.settle(layout, options);
+  totals.digests = under_way.commit(options.fsync);
+  totals.bytes_read = comm.sum(reader->bytes());
+  totals.bytes_written = comm.sum(written);
+  return totals;
+}
+
+/// The digest of one average of some sources, written nowhere.
+template <class Sources>
+std::string digest_of_average(const Communicator& comm, const AveragingOutput& options, const Average& average, NumberFormat format,
+                              const std::vector<Source>& sources) {
+  const std::vector<Average> plan{average};
+  const AveragingOrder order = averaging_order(plan);
+  std::vector<uint64_t> sums;
+  comm.together([&] {
+    Sources reader(used_sources(plan, sources), options.allow_nonfinite);
+    const ShardLayout layout(reader.size(), comm.rank(), comm.size());
+    std::vector<std::byte> stored;
+    const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { reader.read(step, range, out); },
+                            [&](size_t, Range, std::span<const float> values) {
+                              stored.resize(values.size() * static_cast<size_t>(bytes_of(format)));
+                              from_floats(values, format, stored);
+                              const auto some = block_checksums(stored, format);
+                              sums.insert(sums.end(), some.begin(), some.end());
+                            }};
+    for_each_piece(layout, piece_elements(order, options.memory_bytes, block_size, most_elements),
+                   [&](Range range) { average_piece(plan, order, range, rounding_to(format), io); });
+  });
+  return digest_of(comm, sums);
+}
+
+// ---- each kind's own ---------------------------------------------------------------------------------------------------------
+
+/// True for a file of the safetensors format, by its name.
+bool is_safetensors(const std::filesystem::path& file);
+
+AveragingTotals write_flat_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
+                                    const std::vector<Source>& sources, Log& log);
+std::string flat_digest(const Communicator& comm, const AveragingOutput& options, const Average& average, NumberFormat format,
+                        const std::vector<Source>& sources);
+
+/// Sources from safetensors files; on one rank. Their steps stand in their names, or they count as 1, 2, … in their order.
+std::vector<Source> open_tensors(const std::vector<std::filesystem::path>& files);
+/// What a safetensors average says of itself; null for other files.
+Json described_tensors(const std::filesystem::path& file);
+AveragingTotals write_tensor_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
+                                      const std::vector<Source>& sources, Log& log);
+std::string tensor_digest(const Communicator& comm, const AveragingOutput& options, const Average& average, NumberFormat format,
+                          const std::vector<Source>& sources);
+
+}  // namespace lawa::detail

@@ -1,0 +1,124 @@
+// Averages of this program's own weights files.
+#include <map>
+
+#include "average/averaging_job.hpp"
+#include "checkpoint/direct_file.hpp"
+#include "core/version.hpp"
+
+namespace lawa {
+namespace fs = std::filesystem;
+namespace {
+
+/// Checkpoints as they are read in pieces: opened once, every block verified, the bytes counted.
+class FlatSources {
+ public:
+  FlatSources(std::span<const Source> sources, bool allow_nonfinite) : allow_nonfinite_(allow_nonfinite) {
+    for (const Source& source : sources) readers_.emplace(source.step, FlatFileReader(source.path, "weights"));
+  }
+  const FlatHeader& header(int64_t step) const { return readers_.at(step).header(); }
+  int64_t size() const { return readers_.begin()->second.header().table.size(); }
+  int64_t bytes() const { return bytes_; }
+
+  void read(int64_t step, Range range, std::span<float> out) {
+    const FlatFileReader& reader = readers_.at(step);
+    reader.read("weights", range, out);
+    bytes_ += range.size() * bytes_of(reader.format("weights"));
+    if (!allow_nonfinite_) detail::check_finite(out, reader.path(), reader.header().table, range.begin);
+  }
+
+ private:
+  bool allow_nonfinite_;
+  std::map<int64_t, FlatFileReader> readers_;
+  int64_t bytes_ = 0;
+};
+
+/// Reads what this rank owns of a weights file; every block is verified on the way.
+void verify_mine(const fs::path& file, const ShardLayout& layout) {
+  const FlatFileReader reader(file, "weights");
+  std::vector<float> values(static_cast<size_t>(std::min(detail::most_elements, layout.local_size())));
+  detail::for_each_piece(layout, detail::most_elements, [&](Range range) {
+    reader.read("weights", range, std::span(values).first(static_cast<size_t>(range.size())));
+  });
+}
+
+class FlatOutputs {
+ public:
+  FlatOutputs(const Communicator& comm, const std::vector<PlannedFile>& files, const FlatSources& sources, NumberFormat format)
+      : files_(comm, files), sources_(sources), format_(format), places_(files.size()) {}
+
+  void lay_out() {
+    Json mine = Json::array();
+    files_.comm().together([&] {
+      files_.for_mine([&](size_t i) {
+        FlatHeader header = sources_.header(files_[i].average.step());  // its newest member's config and hashes, at its step
+        header.git = version().git;
+        header.provenance = {{"program", "lawa " + version().number}, {"average", files_[i].description}};
+        fs::create_directories(files_[i].path.parent_path());
+        const ArrayPlace place = lay_out_weights(part_of(files_[i].path), header, format_);
+        mine.push_back({i, place.values, place.checksums});
+      });
+    });
+    for (const std::string& text : files_.comm().gather(mine.dump()))
+      for (const Json& entry : Json::parse(text)) places_[entry[0].get<size_t>()] = {format_, entry[1], entry[2]};
+  }
+
+  void write(size_t i, Range range, std::span<const float> values) const {
+    write_weights_part(part_of(files_[i].path), places_[i], range, values);
+  }
+
+  void settle(const ShardLayout& layout, const AveragingOutput& options) const {
+    if (options.fsync) files_.make_durable();
+    if (!options.verify) return;
+    files_.comm().together([&] {
+      for (size_t i = 0; i < files_.size(); ++i) verify_mine(part_of(files_[i].path), layout);
+    });
+  }
+
+  /// Names the files, then writes their records. Returns their digests.
+  std::vector<std::string> commit(bool fsync) {
+    Json mine = Json::array();
+    files_.comm().together([&] {
+      files_.for_mine([&](size_t i) {
+        const fs::path& path = files_[i].path;
+        mine.push_back({i, FlatFileReader(part_of(path), "weights").digest("weights")});
+        const FlatHeader& header = sources_.header(files_[i].average.step());
+        const FileRecord file = commit_flat_file(path, fsync);
+        write_record(path.parent_path(), {header.step, header.tokens, header.trajectory_hash, file, {}});
+      });
+      files_.committed();
+    });
+    std::vector<std::string> digests(files_.size());
+    for (const std::string& text : files_.comm().gather(mine.dump()))
+      for (const Json& entry : Json::parse(text)) digests[entry[0].get<size_t>()] = entry[1];
+    return digests;
+  }
+
+ private:
+  detail::PartFiles files_;
+  const FlatSources& sources_;
+  NumberFormat format_;
+  std::vector<ArrayPlace> places_;
+};
+
+}  // namespace
+
+namespace detail {
+
+AveragingTotals write_flat_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
+                                    const std::vector<Source>& sources, Log& log) {
+  return write_files<FlatSources, FlatOutputs>(comm, options, files, sources, log);
+}
+
+std::string flat_digest(const Communicator& comm, const AveragingOutput& options, const Average& average, NumberFormat format,
+                        const std::vector<Source>& sources) {
+  return digest_of_average<FlatSources>(comm, options, average, format, sources);
+}
+
+}  // namespace detail
+
+void verify_weights(const Communicator& comm, const fs::path& file) {
+  if (detail::is_safetensors(file)) return;  // it has no checksums that its numbers could contradict
+  comm.together([&] { verify_mine(file, ShardLayout(FlatFileReader(file, "weights").header().table.size(), comm.rank(), comm.size())); });
+}
+
+}  // namespace lawa
