@@ -61,7 +61,9 @@ def test_help_explains_every_key(place, command):
     assert all(line.partition("# ")[2] for line in help.splitlines() if line)
     config = keys(Path("run/config.toml").read_text())
     if command == "train":
+        help, _, averages = help.partition("\n[[averages]]")
         assert keys(help).keys() == config.keys()
+        assert all(f"\n{key} = " in averages for key in ("scheme", "window", "stride", "beta", "first", "last", "warmup", "save"))
     elif command == "evaluate":
         assert keys(help).keys() == {key for key in config if key.startswith("data.")} | {"memory_budget"}
     else:
