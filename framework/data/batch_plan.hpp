@@ -21,6 +21,7 @@ void visit(DataConfig& c, Visitor&& v) {
 
 struct BatchConfig {
   int64_t global_sequences = 384, micro_sequences = 0, memory_budget = int64_t{4} << 30;
+  std::string recompute = "none";
 };
 
 template <class Visitor>
@@ -29,6 +30,8 @@ void visit(BatchConfig& c, Visitor&& v) {
   v("micro_sequences", c.micro_sequences, "sequences of one forward and backward on one rank; 0 = as many as fit memory_budget",
     between(0, 1 << 20));
   v("memory_budget", c.memory_budget, "bytes of activations a rank, where micro_sequences = 0", at_least(1));
+  v("recompute", c.recompute, "block: keep only the blocks' inputs and compute the rest again in the backward; less memory, the same numbers",
+    one_of({"none", "block"}));
 }
 
 class BatchPlan {

@@ -29,10 +29,8 @@ Gpt2::Activations Gpt2::map_activations(const Gpt2Config& config, int64_t sequen
     const Vector<float> mean = at.vector(N);
     return NormStatistics{mean, at.vector(N)};
   };
-  Activations a;
-  for (int64_t l = 0; l < (purpose == Purpose::training ? config.layers : 1); ++l) {
+  const auto room = [&] {
     BlockActivations b;
-    b.x = at.matrix(N, C);
     b.s1 = statistics();
     b.h1 = at.matrix(N, C);
     b.qkv = at.matrix(N, 3 * C);
@@ -43,10 +41,14 @@ Gpt2::Activations Gpt2::map_activations(const Gpt2Config& config, int64_t sequen
     b.h2 = at.matrix(N, C);
     b.f = at.matrix(N, 4 * C);
     b.g = at.matrix(N, 4 * C);
-    a.blocks.push_back(b);
+    return b;
+  };
+  Activations a;
+  for (int64_t l = 0; l < config.layers; ++l) {
+    a.blocks.push_back(l == 0 || purpose == Purpose::training ? room() : a.blocks[0]);  // else every block works in the same room
+    if (l == 0 || purpose != Purpose::evaluation) a.blocks.back().x = at.matrix(N, C);
   }
-  a.blocks.resize(static_cast<size_t>(config.layers), a.blocks.back());  // evaluation: every block works in the same room
-  a.x = purpose == Purpose::training ? at.matrix(N, C) : a.blocks.back().x;
+  a.x = purpose == Purpose::evaluation ? a.blocks[0].x : at.matrix(N, C);
   a.s = statistics();
   a.h = at.matrix(N, C);
   a.z = at.matrix(std::min(N, head_rows), config.vocabulary);
@@ -73,11 +75,11 @@ Gpt2::Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpo
       purpose_(purpose),
       gelu_(config.gelu == "erf" ? Gelu::erf : Gelu::tanh),
       weights_(zeros<float>("lawa::weights", flat_size)),
-      gradients_(zeros<float>("lawa::gradients", purpose == Purpose::training ? flat_size : 0)),
+      gradients_(zeros<float>("lawa::gradients", purpose == Purpose::evaluation ? 0 : flat_size)),
       store_(uninitialised<float>("lawa::activations",
                                   activation_bytes(config, sequences, purpose) / static_cast<int64_t>(sizeof(float)))),
       w_(gpt2_tensors(config, weights_)) {
-  if (purpose == Purpose::training) dw_ = gpt2_tensors(config, gradients_);
+  if (purpose != Purpose::evaluation) dw_ = gpt2_tensors(config, gradients_);
 }
 
 void Gpt2::reserve(const Matrix<int32_t>& inputs) {
@@ -105,18 +107,24 @@ void Gpt2::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
     const auto& a = a_.blocks[static_cast<size_t>(l)];
     const auto& w = w_.blocks[static_cast<size_t>(l)];
     const auto& x_next = l + 1 < L ? a_.blocks[static_cast<size_t>(l + 1)].x : a_.x;
-    norm(exec, a.x, w.ln_1, a.s1, a.h1);                           // h1  = norm(x)
-    affine(exec, a.h1, w.c_attn, a.qkv);                           // qkv = h1 W^T + b
-    attend(exec, attention(l, T), a.qkv, a.log_sum, a.y);          // y   = softmax(scale q k^T) v
-    affine(exec, a.y, w.attn_c_proj, a.x1);                        // x1  = x + y W^T + b
-    add(exec, a.x, a.x1, a.x1);
-    norm(exec, a.x1, w.ln_2, a.s2, a.h2);                          // h2  = norm(x1)
-    affine(exec, a.h2, w.c_fc, a.f);                               // f   = h2 W^T + b
-    gelu(exec, gelu_, a.f, a.g);                                   // g   = gelu(f)
+    inside_block(exec, l, T);
     affine(exec, a.g, w.mlp_c_proj, x_next);                       // x'  = x1 + g W^T + b
     add(exec, a.x1, x_next, x_next);
   }
   norm(exec, a_.x, w_.ln_f, a_.s, a_.h);                           // h   = norm(x)
+}
+
+void Gpt2::inside_block(const Exec& exec, int64_t layer, int64_t length) {
+  const auto& a = a_.blocks[static_cast<size_t>(layer)];
+  const auto& w = w_.blocks[static_cast<size_t>(layer)];
+  norm(exec, a.x, w.ln_1, a.s1, a.h1);                             // h1  = norm(x)
+  affine(exec, a.h1, w.c_attn, a.qkv);                             // qkv = h1 W^T + b
+  attend(exec, attention(layer, length), a.qkv, a.log_sum, a.y);   // y   = softmax(scale q k^T) v
+  affine(exec, a.y, w.attn_c_proj, a.x1);                          // x1  = x + y W^T + b
+  add(exec, a.x, a.x1, a.x1);
+  norm(exec, a.x1, w.ln_2, a.s2, a.h2);                            // h2  = norm(x1)
+  affine(exec, a.h2, w.c_fc, a.f);                                 // f   = h2 W^T + b
+  gelu(exec, gelu_, a.f, a.g);                                     // g   = gelu(f)
 }
 
 double Gpt2::head(const Exec& exec, const Tokens& targets) {
@@ -146,6 +154,7 @@ void Gpt2::block_backward(const Exec& exec, int64_t layer, int64_t length) {
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   const auto& dw = dw_.blocks[static_cast<size_t>(layer)];
   const auto &dx = a_.dx, &dh = a_.dh, &dr = a_.dr, &df = a_.df;
+  if (purpose_ == Purpose::recompute && layer + 1 < config_.layers) inside_block(exec, layer, length);  // the last one is still there
   affine_backward(exec, a.g, w.mlp_c_proj, dx, df, dw.mlp_c_proj);
   gelu_backward(exec, gelu_, a.f, df, df);
   affine_backward(exec, a.h2, w.c_fc, df, dh, dw.c_fc);
@@ -159,7 +168,7 @@ void Gpt2::block_backward(const Exec& exec, int64_t layer, int64_t length) {
 }
 
 double Gpt2::forward_backward(const Exec& exec, const TokenBatch& batch, double scale, const Finished& finished) {
-  LAWA_CHECK(purpose_ == Purpose::training, "this model was made for evaluation");
+  LAWA_CHECK(purpose_ != Purpose::evaluation, "this model was made for evaluation");
   const auto done = [&](Range range) { if (finished) finished(range); };
   const int64_t T = columns(batch.inputs);
   forward(exec, batch.inputs);

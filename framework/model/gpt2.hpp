@@ -13,7 +13,9 @@ struct TokenBatch {
   Matrix<int32_t> inputs, targets;
 };
 
-enum class Purpose { training, evaluation };  ///< evaluation keeps one block's activations and has no gradients
+/// recompute: training that keeps only the blocks' inputs, and computes the rest of a block again for its backward. evaluation: one
+/// block's activations, and no gradients.
+enum class Purpose { training, recompute, evaluation };
 
 class Gpt2 {
  public:
@@ -54,6 +56,7 @@ class Gpt2 {
   void reserve(const Matrix<int32_t>& inputs);
   Attention attention(int64_t layer, int64_t length) const;
   void forward(const Exec& exec, const Matrix<int32_t>& inputs);
+  void inside_block(const Exec& exec, int64_t layer, int64_t length);
   double head(const Exec& exec, const Tokens& targets);
   double head_backward(const Exec& exec, const Tokens& targets, double scale);
   void block_backward(const Exec& exec, int64_t layer, int64_t length);

@@ -10,11 +10,12 @@ namespace {
 constexpr int64_t chunk = 4096;  // elements of one work item
 }
 
-AdamW::AdamW(const OptimizerConfig& config, const ParameterTable& table, const ShardLayout& layout)
+AdamW::AdamW(const OptimizerConfig& config, const ParameterTable& table, const ShardLayout& layout, const Vector<float>& master)
     : config_(config),
-      master_(zeros<float>("lawa::adamw.master", layout.local_size())),
+      master_(master),
       m_(zeros<float>("lawa::adamw.m", layout.local_size())),
       v_(zeros<float>("lawa::adamw.v", layout.local_size())) {
+  LAWA_CHECK(rows(master) == layout.local_size(), "AdamW: ", rows(master), " weights for a layout of ", layout.local_size());
   for (const auto& [range, local] : layout.mine())
     for (const auto& [parameter, segment] : table.segments(range)) {
       const int64_t begin = local + segment.begin - range.begin;

@@ -28,7 +28,8 @@ void visit(OptimizerConfig& c, Visitor&& v) {
 /// layout, float32; elements past mine_size() are never touched.
 class AdamW {
  public:
-  AdamW(const OptimizerConfig& config, const ParameterTable& table, const ShardLayout& layout);
+  /// master: the weights that are updated. Errors: it isn't a local buffer of the layout.
+  AdamW(const OptimizerConfig& config, const ParameterTable& table, const ShardLayout& layout, const Vector<float>& master);
 
   /// One update of my elements. gradient: a local buffer, its values times `gradient_scale` are used; `step` counts from 1.
   ///   m = beta1 m + (1-beta1) g;  v = beta2 v + (1-beta2) g^2

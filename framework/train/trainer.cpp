@@ -8,12 +8,32 @@
 
 namespace lawa {
 
+namespace {
+
+Purpose purpose_of(const TrainConfig& config) { return config.batch.recompute == "block" ? Purpose::recompute : Purpose::training; }
+
+/// A rank that is alone owns everything: what it updates is the full buffer itself, and nothing has to be communicated.
+Vector<float> owned_part(const ShardLayout& layout, const Vector<float>& full, const char* name) {
+  return layout.ranks() == 1 ? full : zeros<float>(name, layout.local_size());
+}
+
+void exchange(const Exec& exec, const Vector<float>& a, const Vector<float>& b) {
+  Kokkos::parallel_for("lawa::exchange", over(exec, rows(a)), KOKKOS_LAMBDA(int64_t n) {
+    const auto i = static_cast<size_t>(n);
+    const float kept = a(i);
+    a(i) = b(i);
+    b(i) = kept;
+  });
+}
+
+}  // namespace
+
 int64_t micro_sequences(const TrainConfig& config, int ranks) {
   const int64_t share = (config.batch.global_sequences + ranks - 1) / ranks;
   if (config.batch.micro_sequences > 0) return std::min(config.batch.micro_sequences, share);
   int64_t sequences = 1;
   while (sequences < share &&
-         Gpt2::activation_bytes(config.model, sequences + 1, Purpose::training) <= config.batch.memory_budget)
+         Gpt2::activation_bytes(config.model, sequences + 1, purpose_of(config)) <= config.batch.memory_budget)
     ++sequences;
   return sequences;
 }
@@ -25,12 +45,12 @@ Trainer::Trainer(const TrainConfig& config, const Communicator& comm, const Para
       table_(&table),
       tokens_(&tokens),
       layout_(table.size(), comm.rank(), comm.size(), table.group_ends()),
-      model_(config.model, micro_sequences, layout_.padded_size(), Purpose::training),
-      optimizer_(config.optimizer, table, layout_),
+      model_(config.model, micro_sequences, layout_.padded_size(), purpose_of(config)),
+      optimizer_(config.optimizer, table, layout_, owned_part(layout_, model_.weights(), "lawa::master")),
       averages_(config.averages, layout_),
       plan_(config.seed, config.batch.global_sequences, micro_sequences, tokens.windows(config.model.context), comm.rank(), comm.size()),
       batch_(micro_sequences, config.model.context),
-      gradient_(zeros<float>("lawa::gradient", layout_.local_size())) {}
+      gradient_(owned_part(layout_, model_.gradients(), "lawa::gradient")) {}
 
 void Trainer::start() {
   const HostVector<float> local = on_host(optimizer_.master());
@@ -89,13 +109,16 @@ double Trainer::accumulate_gradients() {
 
 /// Reduces the buckets that begin at or after `begin` and aren't reduced yet, the last first: the same order on every rank.
 void Trainer::reduce_from(int64_t begin) {
+  if (layout_.ranks() == 1) return;
   for (; unreduced_buckets_ > 0 && layout_.bucket(unreduced_buckets_ - 1).begin >= begin; --unreduced_buckets_) {
     const int64_t i = unreduced_buckets_ - 1;
     comm_->reduce_scatter_sum(exec_, slice(model_.gradients(), layout_.bucket(i)), slice(gradient_, layout_.local_bucket(i)));
   }
 }
 
+/// Brings local weights into the model; a rank that is alone has them there.
 void Trainer::gather(const Vector<float>& local) {
+  if (layout_.ranks() == 1) return;
   for (int64_t i = 0; i < layout_.buckets(); ++i)
     comm_->all_gather(exec_, slice(local, layout_.local_bucket(i)), slice(model_.weights(), layout_.bucket(i)));
 }
@@ -108,9 +131,12 @@ Vector<float> Trainer::average(size_t i) const {
 }
 
 void Trainer::with_average(size_t i, const std::function<void()>& work) {
-  gather(average(i));
+  const Vector<float> mine = average(i);
+  if (layout_.ranks() == 1) exchange(exec_, optimizer_.master(), mine);
+  else gather(mine);
   work();
-  gather(optimizer_.master());
+  if (layout_.ranks() == 1) exchange(exec_, optimizer_.master(), mine);
+  else gather(optimizer_.master());
 }
 
 void Trainer::save_average(size_t i, const std::filesystem::path& folder, const FlatHeader& run, const WriteOptions& options) const {
@@ -120,7 +146,7 @@ void Trainer::save_average(size_t i, const std::filesystem::path& folder, const 
   header.provenance["average"] = averages_.describe(i);
   comm_->on_root([&] { std::filesystem::create_directories(folder); });
   const FileRecord file = write_shards(*comm_, weights_path(folder, header.step), header, layout_, {{"weights", average(i)}}, options);
-  comm_->on_root([&] { write_record(folder, {header.step, header.tokens, header.trajectory_hash, file, {}}); });
+  comm_->on_root([&] { write_record(folder, {header.step, header.tokens, header.trajectory_hash, file, {}}, options.fsync); });
 }
 
 void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const WriteOptions& options) const {
@@ -142,7 +168,7 @@ void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, b
   }
   header.kind = "weights";
   record.weights = write_shards(*comm_, weights_path(folder, step_), header, layout_, {{"weights", optimizer_.master()}}, options);
-  comm_->on_root([&] { write_record(folder, record); });
+  comm_->on_root([&] { write_record(folder, record, options.fsync); });
 }
 
 }  // namespace lawa

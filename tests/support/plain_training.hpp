@@ -17,7 +17,7 @@ class PlainTraining {
         table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)),
         layout_(table_.size(), 0, 1),
         model_(config.model, sequences, layout_.padded_size(), Purpose::training),
-        optimizer_(config.optimizer, table_, layout_) {
+        optimizer_(config.optimizer, table_, layout_, zeros<float>("test::master", layout_.local_size())) {
     std::vector<float> padded(static_cast<size_t>(layout_.padded_size()));
     std::ranges::copy(weights, padded.begin());
     set(optimizer_.master(), padded);

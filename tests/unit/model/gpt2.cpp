@@ -176,6 +176,20 @@ TEST(Gpt2, AnnouncesFinishedGradientsFromTheEndToTheFront) {
   EXPECT_TRUE(same_bits(announced, values(model.gradients())));  // what was announced was final
 }
 
+TEST(Gpt2, RecomputingChangesNoBit) {
+  for (const int64_t layers : {1, 2, 3}) {
+    Gpt2Config config = tiny_model();
+    config.layers = layers;
+    Gpt2 keeping = model_with_random_weights(config, 2), lean(config, 2, gpt2_parameters(config).size(), Purpose::recompute);
+    set(lean.weights(), values(keeping.weights()));
+    for (const uint64_t seed : {1, 2}) {
+      const TokenBatch batch = random_batch(config, 2, config.context, seed);
+      EXPECT_TRUE(same_bits(gradient_of(lean, batch), gradient_of(keeping, batch))) << layers;
+      EXPECT_EQ(lean.loss(Exec(), batch), keeping.loss(Exec(), batch));
+    }
+  }
+}
+
 TEST(Gpt2, LeavesThePaddingAlone) {
   const Gpt2Config config = tiny_model();
   const int64_t P = gpt2_parameters(config).size(), padding = 100;
@@ -207,6 +221,8 @@ TEST(Gpt2, ActivationsGrowWithTheBatchAndAreFewerForEvaluation) {
   EXPECT_LT(bytes(1, Purpose::training), 1.5 * kept);
   EXPECT_GT(bytes(4, Purpose::training) - bytes(2, Purpose::training), 2 * kept);
   EXPECT_LT(bytes(1, Purpose::evaluation), bytes(1, Purpose::training) / 3);
+  const double inputs = 12.0 * 1024 * 768 * sizeof(float), one_block = kept / 12;
+  EXPECT_LT(bytes(4, Purpose::recompute) - bytes(2, Purpose::recompute), 2 * (inputs + 2 * one_block));
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ std::vector<float> local_part(const ShardLayout& layout, const std::vector<float
 /// Some steps from random weights on one rank; the gradient is NaN where it belongs to nobody.
 AdamW updated(const ShardLayout& layout) {
   const ParameterTable table = mixed_table();
-  AdamW adamw(rules, table, layout);
+  AdamW adamw(rules, table, layout, zeros<float>("test::master", layout.local_size()));
   set(adamw.master(), local_part(layout, normals(table.size(), 1), -7));
   int64_t step = 0;
   for (const double lr : rates) {
@@ -102,7 +102,7 @@ TEST(AdamW, EveryRanksUpdateIsItsPartOfOneRanks) {
 TEST(AdamW, ARateOfZeroOnlyMovesTheMoments) {  // the first step of a warm-up
   const ParameterTable table = mixed_table();
   const ShardLayout layout(table.size(), 0, 1);
-  AdamW adamw(rules, table, layout);
+  AdamW adamw(rules, table, layout, zeros<float>("test::master", layout.local_size()));
   const std::vector<float> before = normals(layout.local_size(), 1);
   set(adamw.master(), before);
   adamw.update(Exec(), random_vector(layout.local_size(), 2), 0, 1, 1);
@@ -115,7 +115,7 @@ TEST(AdamW, TheFirstStepMovesEveryWeightByTheRate) {  // m and v begin without a
   ParameterTable table;
   table.add({.name = "tensor", .shape = {6}});
   const ShardLayout layout(6, 0, 1);
-  AdamW adamw({.epsilon = 1e-12}, table, layout);
+  AdamW adamw({.epsilon = 1e-12}, table, layout, zeros<float>("test::master", layout.local_size()));
   const std::vector<float> signs{1, -1, 1, 1, -1, -1};
   std::vector<float> gradient{3e-5f, -2, 70, 0.1f, -9, -1e-4f};
   gradient.resize(static_cast<size_t>(layout.local_size()));
