@@ -60,14 +60,24 @@ def benchmark():
 def averaging():
     """tests/benchmark/averaging.jsonl as a table."""
     lines = {line["what"]: line for line in map(json.loads, (ROOT / "tests" / "benchmark" / "averaging.jsonl").read_text().splitlines())}
-    names = {"lawa": "`lawa average`", "torch": "torch.load, float64 sums, torch.save", "durable": "`lawa average`, fsync and verification",
-             "raw": "raw read, fsynced write, raw read back"}
-    rows = [[f"{names[what]}", str(line["ranks"]), f"{line['seconds']:.2f} s", f"{line['peak_memory_bytes'] / 1e6:.0f} MB"]
-            for what, line in lines.items()]
-    return grid(["five float32 checkpoints of GPT-2 small", "processes", "time", "memory a process"], rows)
+    few, many = "five checkpoints of GPT-2 small", "412 averages of sixty checkpoints, 10.6 M parameters"
+    names = {"lawa": (few, "`lawa average`"), "torch": (few, "torch.load, float64 sums, torch.save"),
+             "durable": (few, "`lawa average`, fsync and verification"), "raw": (few, "raw read, fsynced write, raw read back"),
+             "grid": (many, "`lawa average`, fsync and verification"), "raw_grid": (many, "raw read, fsynced writes, raw read back"),
+             "cached_grid": (many, "`lawa average`"), "raw_cached_grid": (many, "raw read and writes")}
+    rows = [[*names[what], str(lines[what]["ranks"]), f"{lines[what]['seconds']:.2f} s", f"{lines[what]['peak_memory_bytes'] / 1e6:.0f} MB"]
+            for what in names if what in lines]
+    return grid(["float32", "", "processes", "time", "memory a process"], rows)
 
 
-SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark, "averaging": averaging}
+def online():
+    """tests/benchmark/online.jsonl in a sentence."""
+    line = json.loads((ROOT / "tests" / "benchmark" / "online.jsonl").read_text())
+    return (f"One LAWA and one EMA inside the run cost {100 * (line['ratio'] - 1):.1f} % of a step of {line['step_tokens']:,} tokens "
+            f"({1000 * line['seconds_without']:.1f} ms, the median of {line['steps']} steps each).")
+
+
+SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark, "averaging": averaging, "online": online}
 
 
 def written(text):

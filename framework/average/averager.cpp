@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "average/averaging_job.hpp"
-#include "core/byte_file.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
@@ -43,7 +42,6 @@ void PartFiles::make_durable() const {
   comm_.together([&] {
     for (const PlannedFile& file : files_) lawa::make_durable(part_of(file.path));
   });
-  for (const PlannedFile& file : files_) ByteFile(part_of(file.path), ByteFile::Mode::read).forget_cached();
 }
 
 std::string digest_of(const Communicator& comm, const std::vector<uint64_t>& mine) {

@@ -2,9 +2,11 @@
 // (tensor_averages.cpp). Inside average only.
 //
 //   Sources  checkpoints, opened: size() elements, read(step, range, out), bytes() read so far
-//   Outputs  the files that are being written: lay_out(), write(i, range, values), settle(), commit()
+//   Outputs  the files that are being written: lay_out(); write(i, range, values), begin_writing_back(i, range), bring_back(i, range) and
+//            verify(i, range) for each part of them; make_durable(); commit()
 #pragma once
 #include <cmath>
+#include <deque>
 #include <optional>
 
 #include "average/averager.hpp"
@@ -15,7 +17,7 @@
 
 namespace lawa::detail {
 
-inline constexpr int64_t most_elements = int64_t{1} << 17;  ///< of a piece: what a few checkpoints hold of it stays in the caches
+inline constexpr int64_t most_elements = int64_t{1} << 16;  ///< of a piece: what a few checkpoints hold of it stays in the caches
 
 inline NumberFormat format_of(const std::string& precision) {
   return precision == "bf16" ? NumberFormat::bfloat16 : NumberFormat::float32;
@@ -53,7 +55,7 @@ class PartFiles {
   void for_mine(F&& f) const {
     for (auto i = static_cast<size_t>(comm_.rank()); i < files_.size(); i += static_cast<size_t>(comm_.size())) f(i);
   }
-  /// Every rank makes what it wrote durable; the next read comes from the disk. Collective.
+  /// Every rank makes what it wrote durable. Collective.
   void make_durable() const;
   void committed() { committed_ = true; }
 
@@ -65,6 +67,61 @@ class PartFiles {
 
 /// The digest of blocks' checksums, of which every rank has some, in the order of the ranks. Collective.
 std::string digest_of(const Communicator& comm, const std::vector<uint64_t>& mine);
+
+/// Reads back what is written, some way behind the writing, when it has reached the disk without anybody's waiting: first a part is
+/// brought back from the disk, later read. With fsync off nothing has to be on the disk, and parts are read from memory.
+template <class Outputs>
+class ReadBack {
+ public:
+  ReadBack(Outputs& outputs, const AveragingOutput& options) : outputs_(outputs), verify_(options.verify), from_disk_(options.fsync) {}
+
+  void wrote(size_t i, Range range) {
+    if (from_disk_) outputs_.begin_writing_back(i, range);
+    if (!verify_) return;
+    if (from_disk_) push(written_, {i, range});
+    else outputs_.verify(i, range);
+    while (written_.elements > lag) bring_back();
+    while (on_the_way_.elements > lag) verify();
+  }
+  void finish() {
+    while (!written_.parts.empty()) bring_back();
+    while (!on_the_way_.parts.empty()) verify();
+  }
+
+ private:
+  static constexpr int64_t lag = int64_t{1} << 24;  ///< elements: 64 MB
+  struct Part {
+    size_t file;
+    Range range;
+  };
+  struct Queue {
+    std::deque<Part> parts{};
+    int64_t elements = 0;
+  };
+  static void push(Queue& queue, Part part) {
+    queue.parts.push_back(part);
+    queue.elements += part.range.size();
+  }
+  static Part pop(Queue& queue) {
+    const Part part = queue.parts.front();
+    queue.parts.pop_front();
+    queue.elements -= part.range.size();
+    return part;
+  }
+  void bring_back() {
+    const Part part = pop(written_);
+    outputs_.bring_back(part.file, part.range);
+    push(on_the_way_, part);
+  }
+  void verify() {
+    const Part part = pop(on_the_way_);
+    outputs_.verify(part.file, part.range);
+  }
+
+  Outputs& outputs_;
+  bool verify_, from_disk_;
+  Queue written_, on_the_way_;
+};
 
 template <class Sources, class Outputs>
 AveragingTotals write_files(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
@@ -83,19 +140,22 @@ AveragingTotals write_files(const Communicator& comm, const AveragingOutput& opt
   const NumberFormat format = format_of(options.precision);
   Outputs under_way(comm, files, *reader, format);
   under_way.lay_out();
+  ReadBack read_back(under_way, options);
   int64_t written = 0;
   comm.together([&] {
     const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { reader->read(step, range, out); },
                             [&](size_t i, Range range, std::span<const float> values) {
                               under_way.write(i, range, values);
+                              read_back.wrote(i, range);
                               written += std::ssize(values) * bytes_of(format);
                             }};
     for_each_piece(layout, elements, [&](Range range) {
       average_piece(plan, order, range, rounding_to(format), io);
       log.progress(range.end, layout.mine_size(), "elements of this rank");
     });
+    read_back.finish();
   });
-  under_way.settle(layout, options);
+  if (options.fsync) under_way.make_durable();
   totals.digests = under_way.commit(options.fsync);
   totals.bytes_read = comm.sum(reader->bytes());
   totals.bytes_written = comm.sum(written);

@@ -1,6 +1,6 @@
-// Means of checkpoints, rounded once. Uniform means are the nearest number to the exact mean, ties to even, always: float64 sums
-// are watched by an error-free transformation, and the rare elements whose sum or quotient isn't exact enough are done again in
-// integers.
+// Means of checkpoints, rounded once. Uniform means are the nearest number to the exact mean, ties to even, always: it is
+// seen from the largest and the smallest number whether a float64 sum can have been rounded, and the rare elements whose sum or
+// quotient isn't exact enough are done again in integers.
 #pragma once
 #include <cstdint>
 #include <span>

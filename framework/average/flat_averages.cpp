@@ -66,13 +66,10 @@ class FlatOutputs {
     write_weights_part(part_of(files_[i].path), places_[i], range, values);
   }
 
-  void settle(const ShardLayout& layout, const AveragingOutput& options) const {
-    if (options.fsync) files_.make_durable();
-    if (!options.verify) return;
-    files_.comm().together([&] {
-      for (size_t i = 0; i < files_.size(); ++i) verify_mine(part_of(files_[i].path), layout);
-    });
-  }
+  void begin_writing_back(size_t i, Range range) const { lawa::begin_writing_back(part_of(files_[i].path), places_[i], range); }
+  void bring_back(size_t i, Range range) const { bring_weights_part_back(part_of(files_[i].path), places_[i], range); }
+  void verify(size_t i, Range range) const { verify_weights_part(part_of(files_[i].path), places_[i], range); }
+  void make_durable() const { files_.make_durable(); }
 
   /// Names the files, then writes their records. Returns their digests.
   std::vector<std::string> commit(bool fsync) {
@@ -83,7 +80,7 @@ class FlatOutputs {
         mine.push_back({i, FlatFileReader(part_of(path), "weights").digest("weights")});
         const FlatHeader& header = sources_.header(files_[i].average.step());
         const FileRecord file = commit_flat_file(path, fsync);
-        write_record(path.parent_path(), {header.step, header.tokens, header.trajectory_hash, file, {}});
+        write_record(path.parent_path(), {header.step, header.tokens, header.trajectory_hash, file, {}}, fsync);
       });
       files_.committed();
     });

@@ -121,7 +121,7 @@ class TensorSources {
 class TensorOutputs {
  public:
   TensorOutputs(const Communicator& comm, const std::vector<PlannedFile>& files, const TensorSources& sources, NumberFormat format)
-      : files_(comm, files), sources_(sources), format_(format), offsets_(files.size()), sums_(files.size()) {}
+      : files_(comm, files), sources_(sources), format_(format), offsets_(files.size()), sums_(files.size()), verified_(files.size()) {}
 
   void lay_out() {
     files_.comm().together([&] {
@@ -142,27 +142,28 @@ class TensorOutputs {
     const ByteFile file(part_of(files_[i].path), ByteFile::Mode::write);
     for_each_part(i, range, [&](int64_t offset, size_t begin, size_t size) {
       file.write(offset, std::span(stored_).subspan(begin, size));
-      file.begin_writing_back(offset, static_cast<int64_t>(size));
     });
   }
 
-  /// Reads back what this rank wrote: its checksums must come out again.
-  void settle(const ShardLayout& layout, const AveragingOutput& options) {
-    if (options.fsync) files_.make_durable();
-    if (!options.verify) return;
-    files_.comm().together([&] {
-      for (size_t i = 0; i < files_.size(); ++i) {
-        const ByteFile file(part_of(files_[i].path), ByteFile::Mode::read);
-        auto expected = sums_[i].begin();
-        detail::for_each_piece(layout, detail::most_elements, [&](Range range) {
-          stored_.resize(static_cast<size_t>(range.size() * bytes_of(format_)));
-          for_each_part(i, range, [&](int64_t offset, size_t begin, size_t size) { file.read(offset, std::span(stored_).subspan(begin, size)); });
-          for (const uint64_t sum : block_checksums(stored_, format_))
-            LAWA_CHECK(sum == *expected++, file.path().string(), ": what was read back isn't what was written (elements from ", range.begin, ")");
-        });
-      }
-    });
+  void begin_writing_back(size_t i, Range range) const {
+    const ByteFile file(part_of(files_[i].path), ByteFile::Mode::write);
+    for_each_part(i, range, [&](int64_t offset, size_t, size_t size) { file.begin_writing_back(offset, static_cast<int64_t>(size)); });
   }
+  void bring_back(size_t i, Range range) const {
+    const ByteFile file(part_of(files_[i].path), ByteFile::Mode::read);
+    for_each_part(i, range, [&](int64_t offset, size_t, size_t size) { file.bring_back(offset, static_cast<int64_t>(size)); });
+  }
+
+  /// Its checksums must come out again. Parts of a file are verified in the order in which they were written.
+  void verify(size_t i, Range range) {
+    const ByteFile file(part_of(files_[i].path), ByteFile::Mode::read);
+    stored_.resize(static_cast<size_t>(range.size() * bytes_of(format_)));
+    for_each_part(i, range, [&](int64_t offset, size_t begin, size_t size) { file.read(offset, std::span(stored_).subspan(begin, size)); });
+    for (const uint64_t sum : block_checksums(stored_, format_))
+      LAWA_CHECK(sum == sums_[i][verified_[i]++], file.path().string(), ": what was read back isn't what was written (elements from ",
+                 range.begin, ")");
+  }
+  void make_durable() const { files_.make_durable(); }
 
   std::vector<std::string> commit(bool fsync) {
     files_.comm().together([&] {
@@ -210,6 +211,7 @@ class TensorOutputs {
   NumberFormat format_;
   std::vector<std::vector<int64_t>> offsets_;  ///< of each file: where the table's tensors begin in it
   std::vector<std::vector<uint64_t>> sums_;    ///< of each file: checksums of the blocks that this rank wrote
+  std::vector<size_t> verified_;               ///< of each file: how many of these have come out again
   std::vector<std::byte> stored_;
 };
 

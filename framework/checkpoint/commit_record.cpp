@@ -70,8 +70,8 @@ fs::path weights_path(const fs::path& folder, int64_t step) { return folder / (c
 fs::path state_path(const fs::path& folder, int64_t step) { return folder / (checkpoint_name(step) + ".state.h5"); }
 fs::path record_path(const fs::path& folder, int64_t step) { return folder / (checkpoint_name(step) + ".json"); }
 
-void write_record(const fs::path& folder, const CommitRecord& record) {
-  write_file(record_path(folder, record.step), record.to_json().dump(2) + "\n");
+void write_record(const fs::path& folder, const CommitRecord& record, bool durably) {
+  write_file(record_path(folder, record.step), record.to_json().dump(2) + "\n", durably);
 }
 
 CommitRecord read_record(const fs::path& path) {

@@ -43,8 +43,8 @@ std::filesystem::path weights_path(const std::filesystem::path& folder, int64_t 
 std::filesystem::path state_path(const std::filesystem::path& folder, int64_t step);
 std::filesystem::path record_path(const std::filesystem::path& folder, int64_t step);
 
-/// Writes it whole and durably, over an older record of that step.
-void write_record(const std::filesystem::path& folder, const CommitRecord& record);
+/// Writes it whole, and durably unless told otherwise, over an older record of that step.
+void write_record(const std::filesystem::path& folder, const CommitRecord& record, bool durably = true);
 /// Errors: missing, or not such a record.
 CommitRecord read_record(const std::filesystem::path& path);
 /// Steps of the records in a folder, ascending; none where the folder doesn't exist.

@@ -6,6 +6,15 @@
 
 namespace lawa {
 
+namespace {
+
+int64_t values_offset(const ArrayPlace& place, Range range) { return place.values + range.begin * bytes_of(place.format); }
+int64_t checksums_offset(const ArrayPlace& place, Range range) {
+  return place.checksums + range.begin / block_size * static_cast<int64_t>(sizeof(uint64_t));
+}
+
+}  // namespace
+
 ArrayPlace lay_out_weights(const std::filesystem::path& file, const FlatHeader& header, NumberFormat format) {
   h5::be_quiet();
   detail::lay_out(file, header, {{"weights", format}});
@@ -22,11 +31,27 @@ void write_weights_part(const std::filesystem::path& file, const ArrayPlace& pla
     stored = narrow;
   }
   const auto sums = block_checksums(stored, place.format);
-  const int64_t offset = place.values + range.begin * bytes_of(place.format);
   const ByteFile out(file, ByteFile::Mode::write);
-  out.write(offset, stored);
-  out.write(place.checksums + range.begin / block_size * static_cast<int64_t>(sizeof(uint64_t)), std::as_bytes(std::span(sums)));
-  out.begin_writing_back(offset, std::ssize(stored));
+  out.write(values_offset(place, range), stored);
+  out.write(checksums_offset(place, range), std::as_bytes(std::span(sums)));
+}
+
+void begin_writing_back(const std::filesystem::path& file, const ArrayPlace& place, Range range) {
+  ByteFile(file, ByteFile::Mode::write).begin_writing_back(values_offset(place, range), range.size() * bytes_of(place.format));
+}
+
+void bring_weights_part_back(const std::filesystem::path& file, const ArrayPlace& place, Range range) {
+  ByteFile(file, ByteFile::Mode::read).bring_back(values_offset(place, range), range.size() * bytes_of(place.format));
+}
+
+void verify_weights_part(const std::filesystem::path& file, const ArrayPlace& place, Range range) {
+  std::vector<std::byte> stored(static_cast<size_t>(range.size() * bytes_of(place.format)));
+  std::vector<uint64_t> sums(static_cast<size_t>(detail::block_count(range.size())));
+  const ByteFile in(file, ByteFile::Mode::read);
+  in.read(values_offset(place, range), stored);
+  in.read(checksums_offset(place, range), std::as_writable_bytes(std::span(sums)));
+  LAWA_CHECK(block_checksums(stored, place.format) == sums, file.string(), ": what was read back isn't what was written (elements from ",
+             range.begin, ")");
 }
 
 }  // namespace lawa

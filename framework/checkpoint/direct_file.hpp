@@ -9,8 +9,14 @@ namespace lawa {
 /// Creates `file` with everything in it but values and checksums. On one rank. Returns where /weights lies in it.
 ArrayPlace lay_out_weights(const std::filesystem::path& file, const FlatHeader& header, NumberFormat format);
 
-/// Writes elements [range.begin, …) and their checksums; begin is a multiple of 4096, the end too or P. The system begins to bring
-/// them to the disk. Errors name the file.
+/// Writes elements [range.begin, …) and their checksums; begin is a multiple of 4096, the end too or P. Errors name the file.
 void write_weights_part(const std::filesystem::path& file, const ArrayPlace& place, Range range, std::span<const float> values);
+/// The system begins to bring a part to the disk.
+void begin_writing_back(const std::filesystem::path& file, const ArrayPlace& place, Range range);
+
+/// Two steps of reading a part back: it is brought to the disk and from there on its way into memory; then it is read, and its
+/// checksums must verify. Errors: they don't.
+void bring_weights_part_back(const std::filesystem::path& file, const ArrayPlace& place, Range range);
+void verify_weights_part(const std::filesystem::path& file, const ArrayPlace& place, Range range);
 
 }  // namespace lawa

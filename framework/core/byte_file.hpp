@@ -27,8 +27,9 @@ class ByteFile {
   void write(int64_t offset, std::span<const std::byte> bytes) const;
   /// The system begins to bring these written bytes to the disk and doesn't wait for it. Advice: not every system takes it.
   void begin_writing_back(int64_t offset, int64_t bytes) const;
-  /// The system forgets what it holds of a durable file in memory: the next read comes from the disk. Advice as well.
-  void forget_cached() const;
+  /// Waits until these written bytes are on the disk, has the system forget its copy of them and begin to read them from there. What
+  /// a system doesn't do of it, it leaves out.
+  void bring_back(int64_t offset, int64_t bytes) const;
 
  private:
   std::filesystem::path path_;

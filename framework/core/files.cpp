@@ -41,7 +41,7 @@ void commit_file(const fs::path& path, bool durably) {
   if (durably) make_durable(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
-void write_file(const fs::path& path, const std::string& text) {
+void write_file(const fs::path& path, const std::string& text, bool durably) {
   {
     std::ofstream file(part_of(path), std::ios::binary | std::ios::trunc);
     LAWA_CHECK(file, part_of(path).string(), ": can't be created: ", std::strerror(errno));
@@ -49,7 +49,7 @@ void write_file(const fs::path& path, const std::string& text) {
     file.flush();
     LAWA_CHECK(file, part_of(path).string(), ": can't be written: ", std::strerror(errno));
   }
-  commit_file(path);
+  commit_file(path, durably);
 }
 
 }  // namespace lawa

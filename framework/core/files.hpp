@@ -17,7 +17,7 @@ std::filesystem::path part_of(const std::filesystem::path& path);
 /// Renames part_of(path) to `path`; durably unless told otherwise: fsync of the file, rename, fsync of the folder.
 void commit_file(const std::filesystem::path& path, bool durably = true);
 
-/// Writes a whole file, durably; an older file of that name is replaced in one step.
-void write_file(const std::filesystem::path& path, const std::string& text);
+/// Writes a whole file, durably unless told otherwise; an older file of that name is replaced in one step.
+void write_file(const std::filesystem::path& path, const std::string& text, bool durably = true);
 
 }  // namespace lawa

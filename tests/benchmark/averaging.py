@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 """How fast checkpoints are averaged, beside PyTorch and beside the disk: python3 tests/benchmark/averaging.py FOLDER
 
-Makes five checkpoints of GPT-2 small in FOLDER (5 GB of room; kept for the next time), then measures, three times each in turn:
+Makes five checkpoints of GPT-2 small and sixty of a model of 10 million parameters in FOLDER (25 GB of room; kept for the next
+time), then measures, three times each in turn:
 
   lawa     `lawa average` on two ranks, the files in the page cache, without fsync and verification
   torch    torch.load of each file, sums in float64, torch.save of the float32 mean (where PyTorch is installed)
   durable  `lawa average` with fsync and verification, and `raw`: reading the same bytes, writing as many with fsync, reading them back
+  grid     windows of 2, 3, 5, 10 and 20 by strides of 1, 2 and 5 over the sixty, with fsync and verification, and `raw_grid`: reading
+           the sixty files, writing as many files as the grid has with fsync, reading them back
+  cached_grid, raw_cached_grid  the same without fsync and verification
+  start    what `mpirun lawa` takes to start and to end; in all of the above
 
 One JSON line each on stdout: the median of seconds, and the peak memory of the largest process.
 """
@@ -24,8 +29,9 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build" / "cpu" / "bin" / "lawa"
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-RANKS, CHECKPOINTS, REPEATS = 2, 5, 3
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMPI_MCA_pml": "ob1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+RANKS, REPEATS = 2, 3
+GRID = ("averaging.window=[2, 3, 5, 10, 20]", "averaging.stride=[1, 2, 5]")
 TO_TORCH = """
 import sys, h5py, torch
 for file in sys.argv[1:]:
@@ -52,14 +58,14 @@ def lawa(*words):
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
 
-def make_checkpoints(folder):
-    """Five steps of GPT-2 small on random tokens, and the same weights as PyTorch files."""
-    run = folder / "run"
-    if not (run / "checkpoints" / f"step_{CHECKPOINTS:08d}.json").exists():
-        tokens = folder / "tokens.bin"
-        np.random.default_rng(1).integers(0, 50257, 1 << 20).astype("<u2").tofile(tokens)
-        lawa("train", ROOT / "experiments/models/small.toml", f"data.train={tokens}", f"run.directory={run}", "evaluate.steps=0",
-             f"schedule.steps={CHECKPOINTS}", "schedule.warmup_steps=0", "checkpoint.steps=1", "checkpoint.state_steps=0",
+def make_checkpoints(folder, name, steps, vocabulary, *model):
+    """The weights files of a run's first steps on random tokens."""
+    run = folder / name
+    if not (run / "checkpoints" / f"step_{steps:08d}.json").exists():
+        tokens = folder / f"{name}.bin"
+        np.random.default_rng(1).integers(0, vocabulary, 1 << 20).astype("<u2").tofile(tokens)
+        lawa("train", ROOT / "experiments/models/small.toml", *model, f"data.train={tokens}", f"run.directory={run}", "evaluate.steps=0",
+             f"schedule.steps={steps}", "schedule.warmup_steps=0", "checkpoint.steps=1", "checkpoint.state_steps=0",
              f"batch.global_sequences={RANKS}", "batch.micro_sequences=1")
     return sorted((run / "checkpoints").glob("*.weights.h5"))
 
@@ -87,22 +93,24 @@ def measured(work):
     return json.loads(os.read(READ, 4096))
 
 
-def raw(files, folder):
-    """Reads the files, writes one of their size with fsync, drops it from memory and reads it back, on two processes."""
+def raw(files, folder, outputs, durable):
+    """Reads the files and writes `outputs` of their size on two processes; durably: with fsync, and read back from the disk."""
     size = files[0].stat().st_size // RANKS
 
     def part(rank):
         for file in files:
             read_part(file, rank * size, size)
-        output = folder / f"raw{rank}"
         block = os.urandom(1 << 20)
-        with open(output, "wb", buffering=0) as out:
-            for _ in range(0, size, len(block)):
-                out.write(block)
-            os.fsync(out.fileno())
-            os.posix_fadvise(out.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        read_part(output, 0, size)
-        output.unlink()
+        for i in range(outputs):
+            output = folder / f"raw{rank}_{i}"
+            with open(output, "wb", buffering=0) as out:
+                for _ in range(0, size, len(block)):
+                    out.write(block)
+                if durable:
+                    os.fsync(out.fileno())
+                    os.posix_fadvise(out.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            if durable:
+                read_part(output, 0, size)
 
     children = []
     for rank in range(RANKS):
@@ -122,11 +130,17 @@ def read_part(file, begin, size):
             size -= count
 
 
-def averaging(files, folder, durable):
-    output = folder / "average"
-    shutil.rmtree(output, ignore_errors=True)
+def averaging(files, folder, durable, *keys):
     switch = str(durable).lower()
-    lawa("average", *files, f"destination={output}", "averaging.window=5", f"averaging.fsync={switch}", f"averaging.verify={switch}")
+    lawa("average", *files, f"destination={folder / 'average'}", *keys, f"averaging.fsync={switch}", f"averaging.verify={switch}")
+
+
+def remove_outputs(folder):
+    """What a measurement wrote; then nothing is left for the disk to do."""
+    shutil.rmtree(folder / "average", ignore_errors=True)
+    for output in folder.glob("raw*_*"):
+        output.unlink()
+    os.sync()
 
 
 def main():
@@ -134,25 +148,36 @@ def main():
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    files = make_checkpoints(folder)
+    files = make_checkpoints(folder, "run", 5, 50257)
     torch_files = to_torch(files)
-    works = {"lawa": lambda: averaging(files, folder, False),
-             "torch": lambda: subprocess.run([sys.executable, "-c", TORCH, *torch_files, folder / "average.pt"], check=True),
-             "durable": lambda: averaging(files, folder, True),
-             "raw": lambda: raw(files, folder)}
+    many = make_checkpoints(folder, "many", 60, 256, "model.layers=6", "model.heads=6", "model.channels=384", "model.context=64",
+                            "model.vocabulary=256")
+    places = sum(max(0, 60 // stride - window + 1) for window in (2, 3, 5, 10, 20) for stride in (1, 2, 5))
+    size = files[0].stat().st_size, many[0].stat().st_size
+    # name: (what is done, bytes that it reads and writes)
+    works = {"start": (lambda: lawa("--help"), 0),
+             "lawa": (lambda: averaging(files, folder, False, "averaging.window=5"), 6 * size[0]),
+             "torch": (lambda: subprocess.run([sys.executable, "-c", TORCH, *torch_files, folder / "average.pt"], check=True), 6 * size[0]),
+             "durable": (lambda: averaging(files, folder, True, "averaging.window=5"), 7 * size[0]),
+             "raw": (lambda: raw(files, folder, 1, True), 7 * size[0]),
+             "grid": (lambda: averaging(many, folder, True, *GRID), (60 + 2 * places) * size[1]),
+             "raw_grid": (lambda: raw(many, folder, places, True), (60 + 2 * places) * size[1]),
+             "cached_grid": (lambda: averaging(many, folder, False, *GRID), (60 + places) * size[1]),
+             "raw_cached_grid": (lambda: raw(many, folder, places, False), (60 + places) * size[1])}
     if not torch_files:
         del works["torch"]
-    for file in files + torch_files:   # into the page cache
-        read_part(file, 0, file.stat().st_size)
     results = {name: [] for name in works}
     for _ in range(REPEATS):
-        for name, work in works.items():
+        for name, (work, _) in works.items():
+            for file in many if "grid" in name else torch_files if name == "torch" else files:   # into the page cache
+                read_part(file, 0, file.stat().st_size)
             results[name].append(measured(work))
+            remove_outputs(folder)
     for name, values in results.items():
         print(json.dumps({"what": name, "seconds": round(statistics.median(seconds for seconds, _ in values), 3),
                           "seconds_of_each": [round(seconds, 3) for seconds, _ in values],
                           "peak_memory_bytes": max(memory for _, memory in values),
-                          "read_bytes": sum(file.stat().st_size for file in files), "ranks": RANKS if name != "torch" else 1}))
+                          "bytes": works[name][1], "ranks": RANKS if name != "torch" else 1}))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build" / os.environ.get("LAWA_PRESET", "cpu") / "bin" / "lawa"
 TINY = ROOT / "experiments" / "models" / "tiny.toml"
 
-# As framework/setup/environment.sh has it: a rank a core, and Open MPI asks twice before it runs as root. Besides, mpirun would
-# grant the other ranks of a failed job two seconds to end.
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMPI_MCA_odls_base_sigkill_timeout": "0"}
+# As framework/setup/environment.sh has it: a rank a core, shared memory, and Open MPI asks twice before it runs as root. Besides,
+# mpirun would grant the other ranks of a failed job two seconds to end.
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMPI_MCA_pml": "ob1", "OMPI_MCA_odls_base_sigkill_timeout": "0"}
 if os.geteuid() == 0:
     ENVIRONMENT |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 

@@ -104,7 +104,7 @@ TEST_F(ByteFiles, AdviceChangesNothing) {
   put(file, 0, text);
   file.begin_writing_back(0, file.size());
   make_durable(path);
-  file.forget_cached();
+  file.bring_back(0, file.size());
   EXPECT_EQ(read_file(path), text);
 }
 
