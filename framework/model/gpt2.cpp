@@ -69,16 +69,17 @@ int64_t Gpt2::activation_bytes(const Gpt2Config& config, int64_t sequences, Purp
   return measure.used() * static_cast<int64_t>(sizeof(float));
 }
 
-Gpt2::Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose)
+Gpt2::Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision)
     : config_(config),
       sequences_(sequences),
       purpose_(purpose),
+      precision_(precision),
       gelu_(config.gelu == "erf" ? Gelu::erf : Gelu::tanh),
       weights_(zeros<float>("lawa::weights", flat_size)),
       gradients_(zeros<float>("lawa::gradients", purpose == Purpose::evaluation ? 0 : flat_size)),
       store_(uninitialised<float>("lawa::activations",
                                   activation_bytes(config, sequences, purpose) / static_cast<int64_t>(sizeof(float)))),
-      w_(gpt2_tensors(config, weights_)) {
+      w_(gpt2_tensors(config, weights_, precision)) {
   if (purpose != Purpose::evaluation) dw_ = gpt2_tensors(config, gradients_);
 }
 
@@ -96,7 +97,7 @@ void Gpt2::reserve(const Matrix<int32_t>& inputs) {
 Attention Gpt2::attention(int64_t layer, int64_t length) const {
   const double D = static_cast<double>(config_.channels / config_.heads);
   const double divisor = config_.scale_attention_by_layer ? static_cast<double>(layer + 1) : 1;
-  return {config_.heads, length, static_cast<float>(1 / (std::sqrt(D) * divisor)), a_.tile_a, a_.tile_b};
+  return {config_.heads, length, static_cast<float>(1 / (std::sqrt(D) * divisor)), a_.tile_a, a_.tile_b, precision_};
 }
 
 void Gpt2::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
@@ -131,7 +132,7 @@ double Gpt2::head(const Exec& exec, const Tokens& targets) {
   double loss = 0;
   for_each_rows(rows(a_.h), [&](Range some) {
     const Matrix<float> h = slice(a_.h, some), z = slice(a_.z, {0, some.size()});
-    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));  // z = h wte^T
+    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z), precision_);  // z = h wte^T
     loss += cross_entropy(exec, z, slice(targets, some));
   });
   return loss;
@@ -141,10 +142,10 @@ double Gpt2::head_backward(const Exec& exec, const Tokens& targets, double scale
   double loss = 0;
   for_each_rows(rows(a_.h), [&](Range some) {
     const Matrix<float> h = slice(a_.h, some), z = slice(a_.z, {0, some.size()}), dh = slice(a_.dh, some);
-    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));    // z = h wte^T
-    loss += cross_entropy_backward(exec, z, slice(targets, some), scale);                  // z is dz now
-    gemm(exec, 1, block(z), Transpose::yes, block(h), Transpose::no, 1, block(dw_.wte));   // dwte += dz^T h
-    gemm(exec, 1, block(z), Transpose::no, block(w_.wte), Transpose::no, 0, block(dh));    // dh = dz wte
+    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z), precision_);   // z = h wte^T
+    loss += cross_entropy_backward(exec, z, slice(targets, some), scale);                              // z is dz now
+    gemm(exec, 1, block(z), Transpose::yes, block(h), Transpose::no, 1, block(dw_.wte), precision_);   // dwte += dz^T h
+    gemm(exec, 1, block(z), Transpose::no, block(w_.wte), Transpose::no, 0, block(dh), precision_);    // dh = dz wte
   });
   return loss;
 }
@@ -191,7 +192,7 @@ double Gpt2::loss(const Exec& exec, const TokenBatch& batch) {
 
 void Gpt2::logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z) {
   forward(exec, inputs);
-  gemm(exec, 1, block(a_.h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));
+  gemm(exec, 1, block(a_.h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z), precision_);
 }
 
 }  // namespace lawa

@@ -21,7 +21,8 @@ class Gpt2 {
  public:
   /// Room for batches of up to `sequences` sequences of config.context tokens. Weights (and gradients) have `flat_size` elements,
   /// at least the table's, for what communication pads; gradients begin at zero.
-  Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose);
+  /// precision: of the matrix products; weights, activations, gradients and all sums are float32.
+  Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision = Precision::fp32);
 
   const Vector<float>& weights() const { return weights_; }      ///< (flat_size), file order
   const Vector<float>& gradients() const { return gradients_; }  ///< the same; backward adds into it
@@ -64,6 +65,7 @@ class Gpt2 {
   Gpt2Config config_;
   int64_t sequences_;
   Purpose purpose_;
+  Precision precision_;
   Gelu gelu_;
   Vector<float> weights_, gradients_, store_;
   Gpt2Tensors w_, dw_;

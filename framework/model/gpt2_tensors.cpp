@@ -12,6 +12,7 @@ struct Walk {
   Cursor cursor;
   ParameterTable table;
   bool bias, decay_embeddings;
+  Precision precision = Precision::fp32;
 
   Matrix<float> matrix(const std::string& name, int64_t n, int64_t m, bool decay, double deviation) {
     table.add({.name = name + ".weight", .shape = {n, m}, .decay = decay, .deviation = deviation});
@@ -31,7 +32,7 @@ struct Walk {
   }
   Affine affine(const std::string& name, int64_t out, int64_t in, double deviation) {
     const Matrix<float> weight = matrix(name, out, in, true, deviation);
-    return {weight, optional_bias(name, out)};
+    return {weight, optional_bias(name, out), precision};
   }
 };
 
@@ -70,8 +71,8 @@ ParameterTable gpt2_parameters(const Gpt2Config& config, bool decay_embeddings) 
   return w.table;
 }
 
-Gpt2Tensors gpt2_tensors(const Gpt2Config& config, const Vector<float>& buffer) {
-  Walk w{.cursor = Cursor(buffer.data()), .table = {}, .bias = config.bias, .decay_embeddings = false};
+Gpt2Tensors gpt2_tensors(const Gpt2Config& config, const Vector<float>& buffer, Precision precision) {
+  Walk w{.cursor = Cursor(buffer.data()), .table = {}, .bias = config.bias, .decay_embeddings = false, .precision = precision};
   Gpt2Tensors tensors = walk(config, w);
   LAWA_CHECK(tensors.size <= rows(buffer), "a buffer of ", rows(buffer), " elements for ", tensors.size, " weights");
   return tensors;

@@ -27,7 +27,7 @@ struct Gpt2Tensors {
 /// weights 1, biases 0 (Radford et al. 2019; nanoGPT). decay: Linear weights, and the embeddings where asked for.
 ParameterTable gpt2_parameters(const Gpt2Config& config, bool decay_embeddings = false);
 
-/// The tensors of a flat buffer of at least gpt2_parameters(config).size() elements.
-Gpt2Tensors gpt2_tensors(const Gpt2Config& config, const Vector<float>& buffer);
+/// The tensors of a flat buffer of at least gpt2_parameters(config).size() elements; precision: of their products.
+Gpt2Tensors gpt2_tensors(const Gpt2Config& config, const Vector<float>& buffer, Precision precision = Precision::fp32);
 
 }  // namespace lawa

@@ -5,7 +5,7 @@
 namespace lawa {
 
 void affine(const Exec& exec, const Matrix<float>& x, const Affine& p, const Matrix<float>& y) {
-  gemm(exec, 1, block(x), Transpose::no, block(p.weight), Transpose::yes, 0, block(y));
+  gemm(exec, 1, block(x), Transpose::no, block(p.weight), Transpose::yes, 0, block(y), p.precision);
   if (rows(p.bias) == 0) return;
   const Vector<float> bias = p.bias;
   Kokkos::parallel_for("lawa::bias", over(exec, rows(y)), KOKKOS_LAMBDA(int64_t n) {
@@ -19,8 +19,8 @@ void affine(const Exec& exec, const Matrix<float>& x, const Affine& p, const Mat
 
 void affine_backward(const Exec& exec, const Matrix<float>& x, const Affine& p, const Matrix<float>& dy, const Matrix<float>& dx,
                      const Affine& dp) {
-  gemm(exec, 1, block(dy), Transpose::yes, block(x), Transpose::no, 1, block(dp.weight));
-  gemm(exec, 1, block(dy), Transpose::no, block(p.weight), Transpose::no, 0, block(dx));
+  gemm(exec, 1, block(dy), Transpose::yes, block(x), Transpose::no, 1, block(dp.weight), p.precision);
+  gemm(exec, 1, block(dy), Transpose::no, block(p.weight), Transpose::no, 0, block(dx), p.precision);
   if (rows(dp.bias) == 0) return;
   const float* const from = dy.data();
   const int64_t width = columns(dy);

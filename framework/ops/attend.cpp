@@ -90,9 +90,9 @@ void attend(const Exec& exec, const Attention& shape, const Matrix<float>& qkv, 
       const int64_t last = std::min(first + step, T);
       const Range queries = positions(head, first, last), keys = positions(head, 0, last);
       const Block p = tile(shape.tile_a, last - first, last);
-      gemm(exec, shape.scale, block(qkv, queries, head.q), Transpose::no, block(qkv, keys, head.k), Transpose::yes, 0, p);
+      gemm(exec, shape.scale, block(qkv, queries, head.q), Transpose::no, block(qkv, keys, head.k), Transpose::yes, 0, p, shape.precision);
       causal_softmax(exec, p, first, log_sum, head.index);
-      gemm(exec, 1, p, Transpose::no, block(qkv, keys, head.v), Transpose::no, 0, block(y, queries, head.q));
+      gemm(exec, 1, p, Transpose::no, block(qkv, keys, head.v), Transpose::no, 0, block(y, queries, head.q), shape.precision);
     }
   });
 }
@@ -108,13 +108,13 @@ void attend_backward(const Exec& exec, const Attention& shape, const Matrix<floa
       const Block q = block(qkv, queries, head.q), k = block(qkv, keys, head.k), v = block(qkv, keys, head.v);
       const Block yi = block(y, queries, head.q), dyi = block(dy, queries, head.q);
       const Block p = tile(shape.tile_a, last - first, last), ds = tile(shape.tile_b, last - first, last);
-      gemm(exec, shape.scale, q, Transpose::no, k, Transpose::yes, 0, p);
+      gemm(exec, shape.scale, q, Transpose::no, k, Transpose::yes, 0, p, shape.precision);
       causal_exp(exec, p, first, log_sum, head.index);
-      gemm(exec, 1, p, Transpose::yes, dyi, Transpose::no, beta, block(dqkv, keys, head.v));
-      gemm(exec, 1, dyi, Transpose::no, v, Transpose::yes, 0, ds);
+      gemm(exec, 1, p, Transpose::yes, dyi, Transpose::no, beta, block(dqkv, keys, head.v), shape.precision);
+      gemm(exec, 1, dyi, Transpose::no, v, Transpose::yes, 0, ds, shape.precision);
       softmax_backward(exec, p, ds, yi, dyi);
-      gemm(exec, shape.scale, ds, Transpose::no, k, Transpose::no, 0, block(dqkv, queries, head.q));
-      gemm(exec, shape.scale, ds, Transpose::yes, q, Transpose::no, beta, block(dqkv, keys, head.k));
+      gemm(exec, shape.scale, ds, Transpose::no, k, Transpose::no, 0, block(dqkv, queries, head.q), shape.precision);
+      gemm(exec, shape.scale, ds, Transpose::yes, q, Transpose::no, beta, block(dqkv, keys, head.k), shape.precision);
     }
   });
 }

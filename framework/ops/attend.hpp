@@ -1,5 +1,6 @@
 // Causal self-attention: y = softmax(scale q k^T) v for every head, one tile of queries at a time.
 #pragma once
+#include "ops/precision.hpp"
 #include "tensor/tensor.hpp"
 
 namespace lawa {
@@ -9,6 +10,7 @@ struct Attention {
   int64_t heads = 1, sequence_length = 1;  ///< H, T
   float scale = 1;                         ///< what q k^T is multiplied by: 1/sqrt(D), over layer + 1 where the paper says so
   Matrix<float> tile_a, tile_b;            ///< (min(T, attention_tile), T) each: the probabilities of one tile, their gradients
+  Precision precision = Precision::fp32;   ///< of the products
 };
 /// Queries in a tile.
 inline constexpr int64_t attention_tile = 256;

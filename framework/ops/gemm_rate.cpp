@@ -7,14 +7,14 @@
 
 namespace lawa {
 
-double measured_gemm_rate(const Exec& exec, int64_t n, double seconds) {
+double measured_gemm_rate(const Exec& exec, Precision precision, int64_t n, double seconds) {
   const auto size = static_cast<size_t>(n);
   const Matrix<float> a("lawa::gemm_rate.a", size, size), b("lawa::gemm_rate.b", size, size), c("lawa::gemm_rate.c", size, size);
   Kokkos::deep_copy(exec, a, 1e-3f);
   Kokkos::deep_copy(exec, b, 1e-3f);
   const auto product = [&] {
     const Stopwatch clock;
-    gemm(exec, 1, block(a), Transpose::no, block(b), Transpose::yes, 0, block(c));
+    gemm(exec, 1, block(a), Transpose::no, block(b), Transpose::yes, 0, block(c), precision);
     exec.fence();
     return clock.seconds();
   };

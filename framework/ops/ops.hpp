@@ -4,14 +4,16 @@
 // Every backward ADDS into parameter gradients and OVERWRITES activation gradients. Nothing uses atomics: results repeat bit
 // for bit. Work is queued on exec; functions that return a number wait for it.
 #pragma once
+#include "ops/precision.hpp"
 #include "tensor/tensor.hpp"
 
 namespace lawa {
 
-/// y = x W^T + b, with W (out, in) and b (out); b of length 0 is no bias.
+/// y = x W^T + b, with W (out, in) and b (out); b of length 0 is no bias. precision: of the products with x, W and gradients.
 struct Affine {
   Matrix<float> weight;
   Vector<float> bias;
+  Precision precision = Precision::fp32;
 };
 /// y = weight * (x - mean)/sqrt(variance + 1e-5) + bias, all (C); bias of length 0 is no bias.
 struct Norm {

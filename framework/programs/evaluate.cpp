@@ -4,6 +4,7 @@
 #include "checkpoint/shard_file.hpp"
 #include "core/log.hpp"
 #include "evaluate/evaluator.hpp"
+#include "ops/gemm.hpp"
 #include "programs/arguments.hpp"
 #include "train/training_run.hpp"
 
@@ -70,7 +71,7 @@ class FileEvaluator {
 
  private:
   void prepare(const TrainConfig& trained, const std::string& path) {
-    if (shape_ == dump_config(trained.model) + dump_config(trained.data)) return;
+    if (shape_ == trained.precision + dump_config(trained.model) + dump_config(trained.data)) return;
     EvaluationConfig config;
     config.data = trained.data;
     apply(config, source_);
@@ -83,9 +84,10 @@ class FileEvaluator {
     const int64_t sequences = config.data.validation_sequences > 0 ? config.data.validation_sequences
                                                                    : tokens_->consecutive_windows(trained.model.context);
     const int64_t batch = batch_sequences(trained.model, config.memory_budget, (sequences + comm_.size() - 1) / comm_.size());
-    model_.emplace(trained.model, batch, layout_->padded_size(), Purpose::evaluation);
+    LAWA_CHECK(multiplies_in(precision_of(trained)), path, ": was trained in ", trained.precision, ", which this build can't on this processor");
+    model_.emplace(trained.model, batch, layout_->padded_size(), Purpose::evaluation, precision_of(trained));
     evaluator_.emplace(*tokens_, sequences, batch, trained.model.context, comm_);
-    shape_ = dump_config(trained.model) + dump_config(trained.data);
+    shape_ = trained.precision + dump_config(trained.model) + dump_config(trained.data);
   }
 
   const Communicator& comm_;

@@ -4,6 +4,7 @@
 #include "data/batch_plan.hpp"
 #include "model/gpt2_config.hpp"
 #include "optim/adamw.hpp"
+#include "ops/precision.hpp"
 #include "optim/schedule.hpp"
 
 namespace lawa {
@@ -73,7 +74,7 @@ struct TrainConfig {
 template <class Visitor>
 void visit(TrainConfig& c, Visitor&& v) {
   v("seed", c.seed, "of the initial weights and the order of the data");
-  v("precision", c.precision, "of weights and arithmetic", one_of({"fp32"}));
+  v("precision", c.precision, "of what enters matrix products; weights, sums and everything else are float32", one_of({"fp32", "bf16"}));
   v("model", c.model, "");
   v("data", c.data, "");
   v("batch", c.batch, "");
@@ -88,6 +89,9 @@ void visit(TrainConfig& c, Visitor&& v) {
 }
 /// Errors: keys that don't fit together.
 void check(const TrainConfig& config, const ConfigSource& source);
+
+/// The precision that the config names.
+inline Precision precision_of(const TrainConfig& config) { return config.precision == "bf16" ? Precision::bf16 : Precision::fp32; }
 
 /// XXH3-128 of all keys.
 std::string config_hash(const TrainConfig& config);

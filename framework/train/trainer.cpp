@@ -45,7 +45,7 @@ Trainer::Trainer(const TrainConfig& config, const Communicator& comm, const Para
       table_(&table),
       tokens_(&tokens),
       layout_(table.size(), comm.rank(), comm.size(), table.group_ends()),
-      model_(config.model, micro_sequences, layout_.padded_size(), purpose_of(config)),
+      model_(config.model, micro_sequences, layout_.padded_size(), purpose_of(config), precision_of(config)),
       optimizer_(config.optimizer, table, layout_, owned_part(layout_, model_.weights(), "lawa::master")),
       averages_(config.averages, layout_),
       plan_(config.seed, config.batch.global_sequences, micro_sequences, tokens.windows(config.model.context), comm.rank(), comm.size()),

@@ -8,6 +8,7 @@
 #include "checkpoint/run_directory.hpp"
 #include "core/hash.hpp"
 #include "core/version.hpp"
+#include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
 #include "train/stop_rule.hpp"
@@ -34,6 +35,8 @@ class TrainingRun {
  public:
   TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source)
       : comm_(comm), config_(config), log_(log), table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)) {
+    LAWA_CHECK(multiplies_in(precision_of(config)), "precision", source.where("precision"), ": this build on this processor can't multiply ",
+               "in ", config.precision, " (oneDNN and AVX-512, or a GPU)");
     comm.together([&] { tokens_.emplace(config.data.train, "data.train" + source.where("data.train")); });
     const std::string digest = checked_digest(comm, *tokens_, config.model.vocabulary);
     if (config.evaluate.steps > 0) {
@@ -43,7 +46,7 @@ class TrainingRun {
     identify(digest);
     directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash);
     if (complete()) return;
-    gemm_rate_ = comm.sum(measured_gemm_rate(Exec()));
+    gemm_rate_ = comm.sum(measured_gemm_rate(Exec(), precision_of(config)));
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
     if (validation_) evaluator_.emplace(*validation_, config.data.validation_sequences, micro, config.model.context, comm);

@@ -86,7 +86,7 @@ void run_case(const Communicator& comm, const std::string& file, const Options& 
   Trainer trainer(config, comm, table, tokens, micro_sequences(config, comm.size()));
   trainer.start();
   comm.barrier();
-  const double gemm_rate = comm.sum(measured_gemm_rate(Exec(), 1536, 2));
+  const double gemm_rate = comm.sum(measured_gemm_rate(Exec(), precision_of(config), 1536, 2));
   for (int warm_up = 0; warm_up < 2; ++warm_up) trainer.train_step();
   const double step = median_step(comm, trainer, options.seconds);
   const auto step_tokens = static_cast<double>(config.batch.global_sequences * config.model.context);

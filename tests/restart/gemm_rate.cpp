@@ -3,6 +3,6 @@
 
 namespace lawa {
 
-double measured_gemm_rate(const Exec&, int64_t, double) { return 1e9; }
+double measured_gemm_rate(const Exec&, Precision, int64_t, double) { return 1e9; }
 
 }  // namespace lawa

@@ -6,6 +6,7 @@
 #include <array>
 #include <set>
 
+#include "ops/gemm.hpp"
 #include "reference/central_differences.hpp"
 #include "reference/gpt2.hpp"
 #include "support/errors.hpp"
@@ -187,6 +188,19 @@ TEST(Gpt2, RecomputingChangesNoBit) {
       EXPECT_TRUE(same_bits(gradient_of(lean, batch), gradient_of(keeping, batch))) << layers;
       EXPECT_EQ(lean.loss(Exec(), batch), keeping.loss(Exec(), batch));
     }
+  }
+}
+
+TEST(Gpt2, InBfloat16IsAsFarFromDoublesAsItsRounding) {
+  if (!multiplies_in(Precision::bf16)) GTEST_SKIP() << "not on this processor or build";
+  for (const Gpt2Config& config : variants()) {
+    Gpt2 exact = model_with_random_weights(config, 2), coarse(config, 2, gpt2_parameters(config).size(), Purpose::training, Precision::bf16);
+    set(coarse.weights(), values(exact.weights()));
+    const TokenBatch batch = random_batch(config, 2, config.context, 1);
+    const double loss = reference_loss(config, in_doubles(exact.weights()), batch);
+    EXPECT_NEAR(coarse.loss(Exec(), batch), loss, 1e-2 * loss) << words(config);
+    EXPECT_NE(coarse.loss(Exec(), batch), exact.loss(Exec(), batch)) << "it does round";
+    EXPECT_TRUE(near(gradient_of(coarse, batch), gradient_of(exact, batch), 0x1p-6)) << words(config);  // a few roundings of 2^-8
   }
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "ops/gemm_rate.hpp"
 #include "reference/gemm.hpp"
@@ -89,6 +90,31 @@ TEST(Gemm, WeighsTheProductWithAlphaAndTheOldValueWithBeta) {
   });
 }
 
+/// A block with its numbers rounded to bfloat16, ties to even.
+reference::Array in_bfloat16(reference::Array x) {
+  for (double& value : x.values) {
+    const auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
+    value = static_cast<double>(std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u));
+  }
+  return x;
+}
+
+TEST(Gemm, RoundsWhatEntersToBfloat16AndNothingElse) {
+  if (!multiplies_in(Precision::bf16)) GTEST_SKIP() << "not on this processor or build";
+  for_every_product([](const Operand& a, bool ta, const Operand& b, bool tb, int64_t m, int64_t n) {
+    const Operand c = operand(m, n, 3), fresh = empty_operand(m, n);
+    const reference::Array rounded = product(in_bfloat16(a.inside()), ta, in_bfloat16(b.inside()), tb);
+    gemm(Exec(), 1, a.block(), transpose(ta), b.block(), transpose(tb), 0, fresh.block(), Precision::bf16);
+    EXPECT_TRUE(near(fresh.inside().values, rounded.values, tolerance::gemm.forward));
+    EXPECT_EQ(fresh.numbers(), m * n);
+    reference::Values expected = c.inside().values;
+    for (size_t i = 0; i < expected.size(); ++i) expected[i] += 0.75 * rounded.values[i];
+    gemm(Exec(), 0.75f, a.block(), transpose(ta), b.block(), transpose(tb), 1, c.block(), Precision::bf16);
+    EXPECT_TRUE(near(c.inside().values, expected, tolerance::gemm.forward));
+    EXPECT_EQ(c.numbers(), m * n);
+  });
+}
+
 TEST(Gemm, RepeatsBitForBit) {
   const Operand a = operand(70, 257, 1), b = operand(66, 257, 2), first = empty_operand(70, 66), second = empty_operand(70, 66);
   for (const Operand& c : {first, second}) gemm(Exec(), 1, a.block(), Transpose::no, b.block(), Transpose::yes, 0, c.block());
@@ -109,7 +135,7 @@ TEST(Gemm, RefusesShapesThatDoNotFit) {
 }
 
 TEST(GemmRate, IsPositiveAndFinite) {
-  const double rate = measured_gemm_rate(Exec(), 64, 0.01);
+  const double rate = measured_gemm_rate(Exec(), Precision::fp32, 64, 0.01);
   EXPECT_GT(rate, 1e6);
   EXPECT_LT(rate, 1e18);
 }
