@@ -14,7 +14,7 @@ std::string describe_sources(const std::vector<fs::path>& files) {
   if (tensors > 0) {
     LAWA_CHECK(tensors == std::ssize(files), "source: ", tensors, " of the ", files.size(), " files are safetensors, and others aren't");
     for (const Source& source : detail::open_tensors(files))
-      list.push_back({{"step", source.step}, {"path", source.path.string()}, {"digest", ""}, {"trajectory_hash", ""}});
+      list.push_back({{"step", source.step}, {"path", source.path.string()}, {"digest", source.digest}, {"trajectory_hash", ""}});
     return list.dump();
   }
   ParameterTable first_table;
@@ -55,31 +55,38 @@ std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs:
   return sources;
 }
 
-Json describe_average(const std::string& scheme, const Average& average, const std::vector<Source>& sources,
-                      const std::string& precision) {
+namespace {
+
+/// Steps between the members; 0 where they aren't the same everywhere.
+int64_t even_spacing(const std::vector<Member>& members) {
+  if (members.size() < 2) return 0;
+  const int64_t spacing = members[1].step - members[0].step;
+  const auto uneven = [&](const Member& a, const Member& b) { return b.step - a.step != spacing; };
+  return std::ranges::adjacent_find(members, uneven) == members.end() ? spacing : 0;
+}
+
+}  // namespace
+
+Json describe_average(const PlannedFile& file, const std::vector<Source>& sources) {
   Json members = Json::array();
-  for (const Member& member : average.members) {
+  for (const Member& member : file.average.members) {
     const Source& source = *std::ranges::lower_bound(sources, member.step, {}, &Source::step);
-    Json entry = {{"step", member.step}, {"weight", member.weight}};
-    if (source.digest.empty()) entry["file"] = source.path.filename().string();
-    else entry["digest"] = source.digest;
-    members.push_back(entry);
+    members.push_back({{"step", member.step}, {"weight", member.weight}, {"digest", source.digest}});
   }
-  const int64_t spacing = average.members.size() < 2 ? 0 : average.members[1].step - average.members[0].step;
-  Json description = {{"scheme", scheme == "lawa" ? "sliding" : scheme},
-                      {"window", std::ssize(average.members)},
-                      {"stride", average.stride > 0 ? average.stride : spacing},
+  Json description = {{"scheme", file.scheme == "lawa" ? "sliding" : file.scheme},
+                      {"window", std::ssize(file.average.members)},
+                      {"stride", file.average.stride > 0 ? file.average.stride : even_spacing(file.average.members)},
                       {"members", members}};
-  if (precision != "fp32") description["precision"] = precision;
+  if (file.precision != "fp32") description["precision"] = file.precision;
   return description;
 }
 
-std::pair<std::string, Average> described_average(const Json& description, const std::string& place) {
+PlannedFile described_average(const Json& description, const std::string& place) {
   try {
-    Average average;
-    for (const Json& member : description.at("members")) average.members.push_back({member.at("step"), member.at("weight")});
-    LAWA_CHECK(!average.members.empty() && std::ranges::is_sorted(average.members, {}, &Member::step), place, ": says no members");
-    return {description.at("scheme"), average};
+    PlannedFile file{.average = {}, .path = place, .scheme = description.at("scheme"), .precision = description.value("precision", "fp32")};
+    for (const Json& member : description.at("members")) file.average.members.push_back({member.at("step"), member.at("weight")});
+    LAWA_CHECK(!file.average.members.empty() && std::ranges::is_sorted(file.average.members, {}, &Member::step), place, ": says no members");
+    return file;
   } catch (const Json::exception&) {
     fail(__FILE__, __LINE__, place, ": isn't an average (its provenance names no members)");
   }
@@ -94,12 +101,12 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
     const fs::path folder = grid ? destination / cell_name(config, average) : destination;
     const fs::path path = detail::is_safetensors(sources[0].path) ? folder / (checkpoint_name(average.step()) + ".safetensors")
                                                                   : weights_path(folder, average.step());
-    files.push_back({average, path, describe_average(config.scheme, average, sources, precision)});
+    files.push_back({average, path, config.scheme, precision});
   }
   return files;
 }
 
-std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, bool skip_existing) {
+std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, const std::vector<Source>& sources, bool skip_existing) {
   std::vector<PlannedFile> missing;
   for (const PlannedFile& file : planned) {
     const std::string name = file.path.string();
@@ -110,9 +117,9 @@ std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, 
       continue;
     }
     if (!tensors) verify_by_record(file.path);
-    const Json found = tensors ? detail::described_tensors(file.path)
+    const Json found = tensors ? detail::described_tensors(file.path).first
                                : FlatFileReader(file.path, "weights").header().provenance.value("average", Json());
-    LAWA_CHECK(found == file.description, name, ": exists and is another average (", found.dump().substr(0, 60), "…)");
+    LAWA_CHECK(found == describe_average(file, sources), name, ": exists and is another average (", found.dump().substr(0, 60), "…)");
   }
   return missing;
 }

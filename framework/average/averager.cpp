@@ -1,6 +1,8 @@
 #include "average/averager.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "average/averaging_job.hpp"
 
@@ -26,10 +28,11 @@ void check_finite(std::span<const float> values, const std::string& path, const 
 }
 
 std::vector<Source> used_sources(const std::vector<Average>& plan, const std::vector<Source>& sources) {
+  std::set<int64_t> steps;
+  for (const Average& average : plan)
+    for (const Member& member : average.members) steps.insert(member.step);
   std::vector<Source> used;
-  for (const Source& source : sources)
-    if (std::ranges::any_of(plan, [&](const Average& a) { return std::ranges::count(a.members, source.step, &Member::step) > 0; }))
-      used.push_back(source);
+  std::ranges::copy_if(sources, std::back_inserter(used), [&](const Source& source) { return steps.contains(source.step); });
   return used;
 }
 
@@ -59,25 +62,45 @@ AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& 
   return detail::write_tensor_averages(comm, options, files, sources, log);
 }
 
+void verify_weights(const Communicator& comm, const fs::path& file) {
+  if (!detail::is_safetensors(file)) return detail::verify_flat(comm, file);
+  const ExistingAverage found = existing_average(comm, file);
+  LAWA_CHECK(!found.description.is_null(), file.string(), ": isn't an average of this program");
+}
+
 std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,
                            const std::vector<Source>& sources, const std::string& place) {
-  const Average average = described_average(description, place).second;
+  const PlannedFile file = described_average(description, place);
   for (const Json& member : description.at("members")) {
     const auto source = std::ranges::find(sources, member.at("step").get<int64_t>(), &Source::step);
     LAWA_CHECK(source != sources.end(), place, ": is made from step ", member.at("step").dump(), ", which isn't among the sources");
-    LAWA_CHECK(source->digest == member.value("digest", source->digest), source->path.string(), ": isn't the file that ", place,
+    LAWA_CHECK(member.value("digest", Json(source->digest)) == source->digest, source->path.string(), ": isn't the file that ", place,
                " was made from (their digests differ)");  // an average that was made in the run names none
   }
-  const NumberFormat format = detail::format_of(description.value("precision", "fp32"));
   const auto digest = detail::is_safetensors(place) ? detail::tensor_digest : detail::flat_digest;
-  return digest(comm, options, average, format, sources);
+  return digest(comm, options, file.average, detail::format_of(file.precision), sources);
 }
+
+namespace {
+
+/// The digest of a safetensors file's tensors, read again: the mean of one file is the file. Errors: it isn't the one that it names.
+std::string verified_tensors(const Communicator& comm, const fs::path& file, const Json& description, const std::string& named) {
+  const NumberFormat format = detail::format_of(described_average(description, file.string()).precision);
+  const Average itself{.members = {{1, 1.0}}};
+  const std::vector<Source> source{{.step = 1, .path = file, .digest = "", .trajectory_hash = ""}};
+  const std::string digest = detail::tensor_digest(comm, {.allow_nonfinite = true}, itself, format, source);
+  LAWA_CHECK(digest == named, file.string(), ": is damaged: its tensors have the digest ", digest, ", and it names ", named);
+  return digest;
+}
+
+}  // namespace
 
 ExistingAverage existing_average(const Communicator& comm, const fs::path& file) {
   std::string text;
   comm.on_root([&] {
     if (detail::is_safetensors(file)) {
-      text = Json{{"average", detail::described_tensors(file)}, {"digest", ""}}.dump();
+      const auto [description, digest] = detail::described_tensors(file);
+      text = Json{{"average", description}, {"digest", digest}}.dump();
     } else {
       verify_by_record(file);
       const FlatFileReader reader(file, "weights");
@@ -85,11 +108,9 @@ ExistingAverage existing_average(const Communicator& comm, const fs::path& file)
     }
   });
   const Json found = Json::parse(comm.broadcast(text));
-  verify_weights(comm, file);  // its digest stands for its checksums: its numbers must be theirs
-  if (!detail::is_safetensors(file)) return {found["average"], found["digest"]};
-  const NumberFormat format = detail::format_of(found["average"].is_object() ? found["average"].value("precision", "fp32") : "fp32");
-  const Average itself{.members = {{1, 1.0}}};  // the mean of one file is the file
-  return {found["average"], detail::tensor_digest(comm, {.allow_nonfinite = true}, itself, format, {{.step = 1, .path = file, .digest = "", .trajectory_hash = ""}})};
+  if (detail::is_safetensors(file)) verified_tensors(comm, file, found["average"], found["digest"]);
+  else detail::verify_flat(comm, file);  // its digest stands for its checksums: its numbers must be theirs
+  return {found["average"], found["digest"]};
 }
 
 }  // namespace lawa

@@ -21,35 +21,36 @@ void visit(AveragingOutput& c, Visitor&& v) {
   v("fsync", c.fsync, "make each file durable before it gets its name");
   v("skip_existing", c.skip_existing, "leave averages that are there already, if they are the same ones and verify");
   v("allow_nonfinite", c.allow_nonfinite, "average checkpoints that hold NaN or infinity");
-  v("memory_bytes", c.memory_bytes, "held of checkpoints and averages at a time, a rank", at_least(1 << 16));
+  v("memory_bytes", c.memory_bytes, "held of checkpoints and averages at a time, a rank; a block of 4096 elements of each at least",
+    at_least(1 << 16));
 }
 
 /// One file that may be averaged.
 struct Source {
   int64_t step = 0;
   std::filesystem::path path;
-  std::string digest;           ///< of its weights; "" for safetensors
+  std::string digest;           ///< of its weights; of safetensors, which have no checksums: of the header and samples of the rest
   std::string trajectory_hash;  ///< "" for safetensors
 };
 
 /// Reads and verifies the headers of some weights files, or of safetensors files; sorted by step. The step of a safetensors file is
-/// the last step, checkpoint or iter… number in its path where all of them have one, else its place in the list. Collective. Errors:
+/// the last step, checkpoint or iter number in its path where all files have different ones, else its place in the list. Collective. Errors:
 /// FlatFileReader's, read_safetensors_header's; files of both kinds, of different runs, or with other tensors.
 std::vector<Source> open_sources(const Communicator& comm, const std::vector<std::filesystem::path>& files);
-
-/// What an average's file says it is made from: scheme, window, stride, each member's step, weight and digest; a precision other
-/// than fp32.
-Json describe_average(const std::string& scheme, const Average& average, const std::vector<Source>& sources,
-                      const std::string& precision);
-/// The scheme and the members of such a description. Errors: it isn't one.
-std::pair<std::string, Average> described_average(const Json& description, const std::string& place);
 
 /// An average and the file that it is written to.
 struct PlannedFile {
   Average average;
   std::filesystem::path path;  ///< folder/step_….weights.h5 or .safetensors
-  Json description;
+  std::string scheme, precision;
 };
+
+/// What an average's file says it is made from: scheme, window, stride (0 where the members lie unevenly), each member's step, weight
+/// and digest; a precision other than fp32.
+Json describe_average(const PlannedFile& file, const std::vector<Source>& sources);
+/// The average of such a description. Errors: it isn't one.
+PlannedFile described_average(const Json& description, const std::string& place);
+
 /// Where the averages of a plan belong: in `destination` itself, or, of a grid, in its folders lawa_k005_nu000200 ….
 std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std::vector<Average>& plan,
                                        const std::vector<Source>& sources, const std::filesystem::path& destination,
@@ -57,7 +58,7 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
 
 /// Of planned files, those that aren't there yet. On one rank. Errors: one is there and may not be (averaging.skip_existing), or is
 /// another average.
-std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, bool skip_existing);
+std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, const std::vector<Source>& sources, bool skip_existing);
 
 struct AveragingTotals {
   int64_t bytes_read = 0, bytes_written = 0;  ///< of weights, over all ranks, the verification's reading not counted
@@ -71,7 +72,8 @@ struct AveragingTotals {
 AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
                                const std::vector<Source>& sources, Log& log);
 
-/// Reads every block of a weights file, shared out over the ranks. Collective. Errors: FlatFileReader's.
+/// Reads every block of a weights file or of a safetensors average, shared out over the ranks. Collective. Errors: FlatFileReader's; a
+/// digest that isn't the file's own.
 void verify_weights(const Communicator& comm, const std::filesystem::path& file);
 
 /// The digest of the average that a description asks for, made again from the sources and written nowhere. Collective. Errors: a

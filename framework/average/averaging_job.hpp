@@ -11,6 +11,7 @@
 
 #include "average/averager.hpp"
 #include "average/streamed.hpp"
+#include "core/byte_file.hpp"
 #include "core/files.hpp"
 #include "core/hash.hpp"
 #include "params/shard_layout.hpp"
@@ -135,10 +136,11 @@ AveragingTotals write_files(const Communicator& comm, const AveragingOutput& opt
   log.line(std::to_string(files.size()) + " averages of " + std::to_string(order.stops.size()) + " checkpoints; at most " +
            bytes_text(static_cast<double>(order.bytes(elements))) + " of weights held a rank");
   std::optional<Sources> reader;
+  raise_open_file_limit();
   comm.together([&] { reader.emplace(used_sources(plan, sources), options.allow_nonfinite); });
   const ShardLayout layout(reader->size(), comm.rank(), comm.size());
   const NumberFormat format = format_of(options.precision);
-  Outputs under_way(comm, files, *reader, format);
+  Outputs under_way(comm, files, sources, *reader, format);
   under_way.lay_out();
   ReadBack read_back(under_way, options);
   int64_t written = 0;
@@ -156,7 +158,7 @@ AveragingTotals write_files(const Communicator& comm, const AveragingOutput& opt
     read_back.finish();
   });
   if (options.fsync) under_way.make_durable();
-  totals.digests = under_way.commit(options.fsync);
+  totals.digests = under_way.commit(options);
   totals.bytes_read = comm.sum(reader->bytes());
   totals.bytes_written = comm.sum(written);
   return totals;
@@ -193,13 +195,14 @@ bool is_safetensors(const std::filesystem::path& file);
 
 AveragingTotals write_flat_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
                                     const std::vector<Source>& sources, Log& log);
+void verify_flat(const Communicator& comm, const std::filesystem::path& file);
 std::string flat_digest(const Communicator& comm, const AveragingOutput& options, const Average& average, NumberFormat format,
                         const std::vector<Source>& sources);
 
 /// Sources from safetensors files; on one rank. Their steps stand in their names, or they count as 1, 2, … in their order.
 std::vector<Source> open_tensors(const std::vector<std::filesystem::path>& files);
-/// What a safetensors average says of itself; null for other files.
-Json described_tensors(const std::filesystem::path& file);
+/// What a safetensors average says of itself, and the digest that it names; null and "" for other files.
+std::pair<Json, std::string> described_tensors(const std::filesystem::path& file);
 AveragingTotals write_tensor_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
                                       const std::vector<Source>& sources, Log& log);
 std::string tensor_digest(const Communicator& comm, const AveragingOutput& options, const Average& average, NumberFormat format,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace lawa {
 namespace {
@@ -9,10 +10,8 @@ namespace {
 /// The steps that an average may hold.
 std::vector<int64_t> snapshots(const AveragingConfig& config, int64_t stride, const std::vector<int64_t>& steps) {
   std::vector<int64_t> found;
-  for (const int64_t step : steps) {
-    const bool inside = step > 0 && step >= config.first && (config.last == 0 || step <= config.last);
-    if (inside && (stride == 0 || step % stride == 0)) found.push_back(step);
-  }
+  for (const int64_t step : steps)
+    if (is_snapshot(step, stride, config.first, config.last)) found.push_back(step);
   for (size_t i = 1; stride > 0 && i < found.size(); ++i)
     LAWA_CHECK(found[i] - found[i - 1] == stride, "averaging.stride: there is no checkpoint of step ", found[i - 1] + stride,
                ", between ", found[i - 1], " and ", found[i]);
@@ -46,6 +45,8 @@ Average average_of(const std::vector<int64_t>& found, size_t begin, size_t end, 
 
 std::vector<Average> windows(const AveragingConfig& config, size_t k, const std::vector<int64_t>& found) {
   const bool disjoint = config.scheme == "tumbling" || config.scheme == "lawa_released";
+  if (k > found.size() && (config.scheme != "lawa_released" || found.size() < 2)) return {};
+  k = std::min(k, found.size());  // the released one averages fewer as well
   const std::vector<double> weights = window_weights(config, k);
   std::vector<Average> averages;
   size_t end = k;
@@ -86,7 +87,7 @@ std::vector<Average> grid_cell(const AveragingConfig& config, int64_t window, in
 }  // namespace
 
 bool Average::uniform() const {
-  return std::ranges::all_of(members, [](const Member& member) { return member.weight == 1; });
+  return std::ranges::all_of(members, [&](const Member& member) { return member.weight == members[0].weight; });
 }
 
 void check(const AveragingConfig& c, const ConfigSource& source) {
@@ -98,9 +99,15 @@ void check(const AveragingConfig& c, const ConfigSource& source) {
     LAWA_CHECK(c.window.size() == 1 && std::ssize(*values) == c.window[0], key, place, ": ", values->size(),
                " values for a window", source.where("averaging.window"), " of ", c.window[0]);
     LAWA_CHECK(std::ranges::any_of(*values, [](double x) { return x > 0; }), key, place, ": all values are zero");
+    LAWA_CHECK(std::isfinite(std::accumulate(values->begin(), values->end(), 0.0)), key, place, ": their sum is no number any more");
   }
   LAWA_CHECK(c.scheme != "curve" || std::ranges::is_sorted(c.curve, std::greater<>()), "averaging.curve",
              source.where("averaging.curve"), ": must not rise");
+  for (const std::string name : {"weights", "curve", "beta"}) {
+    const std::string key = "averaging." + name;
+    LAWA_CHECK(source.find(key) == nullptr || c.scheme == (name == "beta" ? "ema" : name), key, source.where(key), ": means nothing to ",
+               c.scheme, source.where("averaging.scheme"));
+  }
 }
 
 std::vector<Average> averaging_plan(const AveragingConfig& config, const std::vector<int64_t>& steps) {

@@ -32,6 +32,12 @@ void visit(AveragingConfig& c, Visitor&& v) {
 /// Errors: keys that don't fit together.
 void check(const AveragingConfig& config, const ConfigSource& source);
 
+/// Whether the weights of a step may be in an average: a multiple of the stride (0: any step), > 0, not before first and not after
+/// last (0: no limit).
+inline bool is_snapshot(int64_t step, int64_t stride, int64_t first, int64_t last) {
+  return step > 0 && (stride == 0 || step % stride == 0) && step >= first && (last == 0 || step <= last);
+}
+
 struct Member {
   int64_t step;
   double weight;
@@ -43,7 +49,7 @@ struct Average {
   std::vector<Member> members;     ///< by ascending step
 
   int64_t step() const { return members.back().step; }
-  /// All weights are 1.
+  /// All weights are equal: a mean that can be rounded correctly.
   bool uniform() const;
 };
 

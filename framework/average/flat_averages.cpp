@@ -43,17 +43,18 @@ void verify_mine(const fs::path& file, const ShardLayout& layout) {
 
 class FlatOutputs {
  public:
-  FlatOutputs(const Communicator& comm, const std::vector<PlannedFile>& files, const FlatSources& sources, NumberFormat format)
-      : files_(comm, files), sources_(sources), format_(format), places_(files.size()) {}
+  FlatOutputs(const Communicator& comm, const std::vector<PlannedFile>& files, const std::vector<Source>& sources, const FlatSources& reader,
+              NumberFormat format)
+      : files_(comm, files), sources_(sources), reader_(reader), format_(format), places_(files.size()) {}
 
   void lay_out() {
     Json mine = Json::array();
     files_.comm().together([&] {
       files_.for_mine([&](size_t i) {
-        FlatHeader header = sources_.header(files_[i].average.step());  // its newest member's config and hashes, at its step
+        FlatHeader header = reader_.header(files_[i].average.step());  // its newest member's config and hashes, at its step
         header.git = version().git;
-        header.provenance = {{"program", "lawa " + version().number}, {"average", files_[i].description}};
-        fs::create_directories(files_[i].path.parent_path());
+        header.provenance = {{"program", "lawa " + version().number}, {"average", describe_average(files_[i], sources_)}};
+        make_folder(files_[i].path.parent_path());
         const ArrayPlace place = lay_out_weights(part_of(files_[i].path), header, format_);
         mine.push_back({i, place.values, place.checksums});
       });
@@ -62,25 +63,23 @@ class FlatOutputs {
       for (const Json& entry : Json::parse(text)) places_[entry[0].get<size_t>()] = {format_, entry[1], entry[2]};
   }
 
-  void write(size_t i, Range range, std::span<const float> values) const {
-    write_weights_part(part_of(files_[i].path), places_[i], range, values);
-  }
+  void write(size_t i, Range range, std::span<const float> values) { write_weights_part(file(i), places_[i], range, values); }
 
-  void begin_writing_back(size_t i, Range range) const { lawa::begin_writing_back(part_of(files_[i].path), places_[i], range); }
-  void bring_back(size_t i, Range range) const { bring_weights_part_back(part_of(files_[i].path), places_[i], range); }
-  void verify(size_t i, Range range) const { verify_weights_part(part_of(files_[i].path), places_[i], range); }
+  void begin_writing_back(size_t i, Range range) { lawa::begin_writing_back(file(i), places_[i], range); }
+  void bring_back(size_t i, Range range) { bring_weights_part_back(file(i), places_[i], range); }
+  void verify(size_t i, Range range) { verify_weights_part(file(i), places_[i], range); }
   void make_durable() const { files_.make_durable(); }
 
   /// Names the files, then writes their records. Returns their digests.
-  std::vector<std::string> commit(bool fsync) {
+  std::vector<std::string> commit(const AveragingOutput& options) {
     Json mine = Json::array();
     files_.comm().together([&] {
       files_.for_mine([&](size_t i) {
         const fs::path& path = files_[i].path;
         mine.push_back({i, FlatFileReader(part_of(path), "weights").digest("weights")});
-        const FlatHeader& header = sources_.header(files_[i].average.step());
-        const FileRecord file = commit_flat_file(path, fsync);
-        write_record(path.parent_path(), {header.step, header.tokens, header.trajectory_hash, file, {}}, fsync);
+        const FlatHeader& header = reader_.header(files_[i].average.step());
+        const FileRecord file = commit_flat_file(path, options.fsync);
+        write_record(path.parent_path(), {header.step, header.tokens, header.trajectory_hash, file, {}}, options.fsync);
       });
       files_.committed();
     });
@@ -91,8 +90,12 @@ class FlatOutputs {
   }
 
  private:
+  const ByteFile& file(size_t i) { return open_[part_of(files_[i].path)]; }
+
   detail::PartFiles files_;
-  const FlatSources& sources_;
+  OpenFiles open_;
+  const std::vector<Source>& sources_;
+  const FlatSources& reader_;
   NumberFormat format_;
   std::vector<ArrayPlace> places_;
 };
@@ -106,6 +109,10 @@ AveragingTotals write_flat_averages(const Communicator& comm, const AveragingOut
   return write_files<FlatSources, FlatOutputs>(comm, options, files, sources, log);
 }
 
+void verify_flat(const Communicator& comm, const fs::path& file) {
+  comm.together([&] { verify_mine(file, ShardLayout(FlatFileReader(file, "weights").header().table.size(), comm.rank(), comm.size())); });
+}
+
 std::string flat_digest(const Communicator& comm, const AveragingOutput& options, const Average& average, NumberFormat format,
                         const std::vector<Source>& sources) {
   return digest_of_average<FlatSources>(comm, options, average, format, sources);
@@ -113,9 +120,5 @@ std::string flat_digest(const Communicator& comm, const AveragingOutput& options
 
 }  // namespace detail
 
-void verify_weights(const Communicator& comm, const fs::path& file) {
-  if (detail::is_safetensors(file)) return;  // it has no checksums that its numbers could contradict
-  comm.together([&] { verify_mine(file, ShardLayout(FlatFileReader(file, "weights").header().table.size(), comm.rank(), comm.size())); });
-}
 
 }  // namespace lawa

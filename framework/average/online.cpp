@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "average/averaging_plan.hpp"
 #include "average/exact_mean.hpp"
 
 namespace lawa {
 namespace {
 
 constexpr int64_t chunk = 4096;  // elements of one work item
-
-bool is_snapshot(const OnlineAverageConfig& config, int64_t step) {
-  return step > 0 && step % config.stride == 0 && step >= config.first && (config.last == 0 || step <= config.last);
-}
 
 /// What an EMA keeps of itself at its `count`-th snapshot, counted from 0.
 double kept(const OnlineAverageConfig& config, int64_t count) {
@@ -49,15 +46,23 @@ OnlineAverages::OnlineAverages(const std::vector<OnlineAverageConfig>& configs, 
     : local_size_(layout.local_size()) {
   for (const OnlineAverageConfig& config : configs) {
     averages_.push_back({.config = config, .name = name_of(config)});
-    if (config.scheme == "lawa") continue;
-    averages_.back().sum = zeros<double>("lawa::online." + config.scheme, local_size_);
-    fill(Exec(), averages_.back().sum, -0.0);  // -0 + x = x, the sign of zero included
+    if (config.scheme != "lawa") averages_.back().sum = zeros<double>("lawa::online." + config.scheme, local_size_);
+  }
+  begin_anew();
+}
+
+void OnlineAverages::begin_anew() {
+  snapshots_.clear();
+  for (One& one : averages_) {
+    one.count = one.oldest = one.newest = 0;
+    one.members.clear();
+    if (one.config.scheme != "lawa") fill(Exec(), one.sum, -0.0);  // -0 + x = x, the sign of zero included
   }
 }
 
 void OnlineAverages::observe(const Exec& exec, int64_t step, const Vector<float>& weights) {
   for (One& one : averages_) {
-    if (!is_snapshot(one.config, step)) continue;
+    if (!is_snapshot(step, one.config.stride, one.config.first, one.config.last)) continue;
     if (one.config.scheme == "lawa") {
       if (!snapshots_.contains(step)) {
         const HostVector<float> taken = uninitialised<float, HostMemory>("lawa::snapshot", local_size_);
@@ -71,7 +76,7 @@ void OnlineAverages::observe(const Exec& exec, int64_t step, const Vector<float>
       const double keep = one.config.scheme == "ema" ? kept(one.config, one.count) : 1;
       accumulate(exec, one.sum, keep, one.config.scheme == "ema" ? 1 - keep : 1, weights);
     }
-    ++one.count;
+    if (one.count++ == 0) one.oldest = step;
     one.newest = step;
   }
   drop_unused_snapshots();
@@ -108,7 +113,8 @@ Json OnlineAverages::describe(size_t i) const {
   const One& one = averages_[i];
   Json description = {{"scheme", one.config.scheme == "lawa" ? "sliding" : one.config.scheme},
                       {"window", one.config.scheme == "lawa" ? one.config.window : one.count},
-                      {"stride", one.config.stride}};
+                      {"stride", one.config.stride},
+                      {"since", one.config.scheme == "lawa" ? one.members.front() : one.oldest}};
   if (one.config.scheme == "ema") description.update({{"beta", one.config.beta}, {"warmup", one.config.warmup}});
   Json members = Json::array();
   for (const int64_t step : one.members) members.push_back({{"step", step}, {"weight", 1.0}});
@@ -119,7 +125,7 @@ Json OnlineAverages::describe(size_t i) const {
 
 int64_t OnlineAverages::most_bytes() const {
   int64_t sums = 0, snapshots = 0;  // snapshots may be shared: this counts them all
-  for (const One& one : averages_) (one.config.scheme == "lawa" ? snapshots : sums) += one.config.scheme == "lawa" ? one.config.window : 1;
+  for (const One& one : averages_) (one.config.scheme == "lawa" ? snapshots : sums) += one.config.scheme == "lawa" ? one.config.window + 1 : 1;
   return local_size_ * (8 * sums + 4 * snapshots);
 }
 
@@ -137,15 +143,24 @@ std::vector<ShardArray> OnlineAverages::arrays() const {
 
 Json OnlineAverages::description() const {
   Json all = Json::object();
-  for (const One& one : averages_) all[one.name] = {{"snapshots", one.count}, {"newest", one.newest}, {"members", one.members}};
+  for (const One& one : averages_)
+    all[one.name] = {{"snapshots", one.count}, {"oldest", one.oldest}, {"newest", one.newest}, {"members", one.members}};
   return all;
 }
 
-void OnlineAverages::restore(const Json& description, const std::function<void(const std::vector<ShardArray>&)>& read) {
+Json OnlineAverages::restore(const Json& description, const std::function<void(const std::vector<ShardArray>&)>& read) {
+  begin_anew();
+  Json added = Json::array(), dropped = Json::array();
+  for (const auto& [name, state] : description.items())
+    if (std::ranges::count(averages_, name, &One::name) == 0) dropped.push_back(name);
   for (One& one : averages_) {
     const auto found = description.find(one.name);
-    if (found == description.end()) continue;
+    if (found == description.end()) {
+      added.push_back(one.name);
+      continue;
+    }
     one.count = found->at("snapshots");
+    one.oldest = found->at("oldest");
     one.newest = found->at("newest");
     one.members = found->at("members").get<std::vector<int64_t>>();
     if (one.config.scheme != "lawa") read({{sum_name(one.name), one.sum}});
@@ -156,6 +171,7 @@ void OnlineAverages::restore(const Json& description, const std::function<void(c
       snapshots_.emplace(step, on_host(device));
     }
   }
+  return {{"added", added}, {"dropped", dropped}};
 }
 
 }  // namespace lawa

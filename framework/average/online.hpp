@@ -32,24 +32,26 @@ class OnlineAverages {
   /// {"scheme":…,"window":…,"stride":…}, and what else a weights file says of its average; lawa's members as the offline job says
   /// them, without digests.
   Json describe(size_t i) const;
-  /// Bytes that a rank may come to hold.
+  /// Bytes that a rank may come to hold, and of them a state file over all ranks.
   int64_t most_bytes() const;
 
   /// What a state file keeps: float64 sums and the snapshots, under averages/, and description() in its header.
   std::vector<ShardArray> arrays() const;
   Json description() const;
-  /// Goes on from a state file. Averages that it doesn't know begin anew; what nobody asks for any more is left. `read` fills local
-  /// buffers from arrays of the file. Errors: a description that isn't one.
-  void restore(const Json& description, const std::function<void(const std::vector<ShardArray>&)>& read);
+  /// Goes on from a state file, whatever was held before. Averages that it doesn't know begin anew; what nobody asks for any more is
+  /// left. `read` fills local buffers from arrays of the file; after an error of it, nothing but another restore() is of use. Returns
+  /// {"added": [names], "dropped": [names]}.
+  Json restore(const Json& description, const std::function<void(const std::vector<ShardArray>&)>& read);
 
  private:
   struct One {
     OnlineAverageConfig config;
     std::string name;
-    int64_t count = 0, newest = 0;   ///< snapshots that were taken, the last one's step
-    std::vector<int64_t> members{};  ///< lawa: steps of the newest k
-    Vector<double> sum{};            ///< ema: e; swa: the sum
+    int64_t count = 0, oldest = 0, newest = 0;  ///< snapshots that were taken, the first and the last one's step
+    std::vector<int64_t> members{};             ///< lawa: steps of the newest k
+    Vector<double> sum{};                       ///< ema: e; swa: the sum
   };
+  void begin_anew();
   void drop_unused_snapshots();
 
   int64_t local_size_;

@@ -10,6 +10,14 @@ void check(const std::vector<OnlineAverageConfig>& averages, const ConfigSource&
   std::set<std::string> names;
   for (size_t i = 0; i < averages.size(); ++i) {
     const std::string key = "averages." + std::to_string(i);
+    const OnlineAverageConfig& c = averages[i];
+    const auto check_meaning = [&](const std::string& name, bool is_set, const char* scheme) {
+      LAWA_CHECK(!is_set || c.scheme == scheme, key, ".", name, source.where(key + "." + name), ": means nothing to ", c.scheme);
+    };
+    const OnlineAverageConfig unset;
+    check_meaning("window", c.window != unset.window, "lawa");
+    check_meaning("beta", c.beta != unset.beta, "ema");
+    check_meaning("warmup", c.warmup != unset.warmup, "ema");
     LAWA_CHECK(names.insert(name_of(averages[i])).second, key, source.where(key + ".scheme"), ": ", name_of(averages[i]), " is there twice");
   }
 }

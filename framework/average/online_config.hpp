@@ -14,7 +14,7 @@ struct OnlineAverageConfig {
 template <class Visitor>
 void visit(OnlineAverageConfig& c, Visitor&& v) {
   v("scheme", c.scheme, "lawa (the last k snapshots), ema, swa (all since first)", one_of({"lawa", "ema", "swa"}));
-  v("window", c.window, "lawa: snapshots in the average, k", at_least(1));
+  v("window", c.window, "lawa: snapshots in the average, k", between(1, 100000));
   v("stride", c.stride, "a snapshot every so many steps, nu", at_least(1));
   v("first", c.first, "no snapshot before this step", at_least(0));
   v("last", c.last, "no snapshot after this step; 0 = no limit", at_least(0));
@@ -23,7 +23,7 @@ void visit(OnlineAverageConfig& c, Visitor&& v) {
   v("save", c.save, "also keep it as a weights file at every checkpoint: averages/<name>/step_….weights.h5");
 }
 
-/// Errors: two averages that are the same one.
+/// Errors: two averages that are the same one; keys that were given and mean nothing to their scheme.
 void check(const std::vector<OnlineAverageConfig>& averages, const ConfigSource& source);
 
 /// "lawa(k=5,nu=200)", "ema(beta=0.999,nu=1)", "swa(nu=100,first=2000)": what metrics.jsonl and state files call an average.

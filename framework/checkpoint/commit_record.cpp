@@ -107,6 +107,22 @@ std::vector<int64_t> steps_of_files(const fs::path& folder, const std::string& s
 std::vector<int64_t> recorded_steps(const fs::path& folder) { return steps_of_files(folder, R"(\.json)"); }
 std::vector<int64_t> state_steps(const fs::path& folder) { return steps_of_files(folder, R"(\.state\.h5)"); }
 
+namespace {
+
+void add_checkpoints(const fs::path& folder, std::vector<fs::path>& files) {
+  for (const int64_t step : recorded_steps(folder)) files.push_back(folder / read_record(record_path(folder, step)).weights.name);
+}
+
+std::vector<fs::path> folders_in(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_directory()) found.push_back(entry.path());
+  std::ranges::sort(found);
+  return found;
+}
+
+}  // namespace
+
 std::vector<fs::path> weights_files(const std::vector<std::string>& places) {
   std::vector<fs::path> files;
   for (const fs::path place : places) {
@@ -116,9 +132,11 @@ std::vector<fs::path> weights_files(const std::vector<std::string>& places) {
       continue;
     }
     const fs::path folder = fs::is_directory(place / "checkpoints") ? place / "checkpoints" : place;
-    const auto steps = recorded_steps(folder);
-    LAWA_CHECK(!steps.empty(), place.string(), ": holds no checkpoint with a commit record (step_….json)");
-    for (const int64_t step : steps) files.push_back(folder / read_record(record_path(folder, step)).weights.name);
+    const size_t before = files.size();
+    add_checkpoints(folder, files);
+    if (files.size() == before)
+      for (const fs::path& inner : folders_in(folder)) add_checkpoints(inner, files);
+    LAWA_CHECK(files.size() > before, place.string(), ": holds no checkpoint with a commit record (step_….json)");
   }
   return files;
 }

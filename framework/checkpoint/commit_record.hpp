@@ -53,7 +53,8 @@ std::vector<int64_t> recorded_steps(const std::filesystem::path& folder);
 std::vector<int64_t> state_steps(const std::filesystem::path& folder);
 
 /// The weights files that some places name: a .h5 file itself; of a run's folder or a folder of checkpoints, those with a
-/// commit record, by step. Errors: a place that doesn't exist or holds no checkpoint.
+/// commit record, by step; of a folder without any, those of its folders (a grid). Errors: a place that doesn't exist or holds no
+/// checkpoint.
 std::vector<std::filesystem::path> weights_files(const std::vector<std::string>& places);
 
 /// Verifies one file by the record beside it, if it has one that names it; without a record the file's own digests must do.

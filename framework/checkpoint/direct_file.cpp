@@ -1,7 +1,6 @@
 #include "checkpoint/direct_file.hpp"
 
 #include "checkpoint/flat_file_layout.hpp"
-#include "core/byte_file.hpp"
 #include "params/shard_layout.hpp"
 
 namespace lawa {
@@ -21,7 +20,7 @@ ArrayPlace lay_out_weights(const std::filesystem::path& file, const FlatHeader& 
   return detail::array_places(h5::open_for_reading(file.string()), file.string(), header.table.size()).at("weights");
 }
 
-void write_weights_part(const std::filesystem::path& file, const ArrayPlace& place, Range range, std::span<const float> values) {
+void write_weights_part(const ByteFile& file, const ArrayPlace& place, Range range, std::span<const float> values) {
   LAWA_CHECK(range.begin % block_size == 0 && std::ssize(values) == range.size(), "elements from ", range.begin, " are no whole blocks");
   std::vector<std::byte> narrow;
   std::span<const std::byte> stored = std::as_bytes(values);
@@ -31,26 +30,24 @@ void write_weights_part(const std::filesystem::path& file, const ArrayPlace& pla
     stored = narrow;
   }
   const auto sums = block_checksums(stored, place.format);
-  const ByteFile out(file, ByteFile::Mode::write);
-  out.write(values_offset(place, range), stored);
-  out.write(checksums_offset(place, range), std::as_bytes(std::span(sums)));
+  file.write(values_offset(place, range), stored);
+  file.write(checksums_offset(place, range), std::as_bytes(std::span(sums)));
 }
 
-void begin_writing_back(const std::filesystem::path& file, const ArrayPlace& place, Range range) {
-  ByteFile(file, ByteFile::Mode::write).begin_writing_back(values_offset(place, range), range.size() * bytes_of(place.format));
+void begin_writing_back(const ByteFile& file, const ArrayPlace& place, Range range) {
+  file.begin_writing_back(values_offset(place, range), range.size() * bytes_of(place.format));
 }
 
-void bring_weights_part_back(const std::filesystem::path& file, const ArrayPlace& place, Range range) {
-  ByteFile(file, ByteFile::Mode::read).bring_back(values_offset(place, range), range.size() * bytes_of(place.format));
+void bring_weights_part_back(const ByteFile& file, const ArrayPlace& place, Range range) {
+  file.bring_back(values_offset(place, range), range.size() * bytes_of(place.format));
 }
 
-void verify_weights_part(const std::filesystem::path& file, const ArrayPlace& place, Range range) {
+void verify_weights_part(const ByteFile& file, const ArrayPlace& place, Range range) {
   std::vector<std::byte> stored(static_cast<size_t>(range.size() * bytes_of(place.format)));
   std::vector<uint64_t> sums(static_cast<size_t>(detail::block_count(range.size())));
-  const ByteFile in(file, ByteFile::Mode::read);
-  in.read(values_offset(place, range), stored);
-  in.read(checksums_offset(place, range), std::as_writable_bytes(std::span(sums)));
-  LAWA_CHECK(block_checksums(stored, place.format) == sums, file.string(), ": what was read back isn't what was written (elements from ",
+  file.read(values_offset(place, range), stored);
+  file.read(checksums_offset(place, range), std::as_writable_bytes(std::span(sums)));
+  LAWA_CHECK(block_checksums(stored, place.format) == sums, file.path().string(), ": what was read back isn't what was written (elements from ",
              range.begin, ")");
 }
 

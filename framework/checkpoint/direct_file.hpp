@@ -3,6 +3,7 @@
 // parallel HDF5 would open each of them on all ranks together.
 #pragma once
 #include "checkpoint/flat_file.hpp"
+#include "core/byte_file.hpp"
 
 namespace lawa {
 
@@ -10,13 +11,13 @@ namespace lawa {
 ArrayPlace lay_out_weights(const std::filesystem::path& file, const FlatHeader& header, NumberFormat format);
 
 /// Writes elements [range.begin, …) and their checksums; begin is a multiple of 4096, the end too or P. Errors name the file.
-void write_weights_part(const std::filesystem::path& file, const ArrayPlace& place, Range range, std::span<const float> values);
+void write_weights_part(const ByteFile& file, const ArrayPlace& place, Range range, std::span<const float> values);
 /// The system begins to bring a part to the disk.
-void begin_writing_back(const std::filesystem::path& file, const ArrayPlace& place, Range range);
+void begin_writing_back(const ByteFile& file, const ArrayPlace& place, Range range);
 
 /// Two steps of reading a part back: it is brought to the disk and from there on its way into memory; then it is read, and its
 /// checksums must verify. Errors: they don't.
-void bring_weights_part_back(const std::filesystem::path& file, const ArrayPlace& place, Range range);
-void verify_weights_part(const std::filesystem::path& file, const ArrayPlace& place, Range range);
+void bring_weights_part_back(const ByteFile& file, const ArrayPlace& place, Range range);
+void verify_weights_part(const ByteFile& file, const ArrayPlace& place, Range range);
 
 }  // namespace lawa

@@ -1,10 +1,5 @@
 #include "checkpoint/run_directory.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <optional>
 #include <utility>
@@ -15,23 +10,6 @@ namespace lawa {
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Takes run.lock for the life of this process. Returns its descriptor.
-int lock_file(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  LAWA_CHECK(descriptor >= 0, path.string(), ": can't be opened: ", std::strerror(errno));
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  if (::fcntl(descriptor, F_SETLK, &whole) == 0) return descriptor;
-  const int error = errno;
-  struct flock holder = whole;
-  const bool known = ::fcntl(descriptor, F_GETLK, &holder) == 0 && holder.l_type != F_UNLCK;
-  ::close(descriptor);
-  LAWA_CHECK(error != EACCES && error != EAGAIN, path.string(), ": another process is running in this folder",
-             known && holder.l_pid > 0 ? " (pid " + std::to_string(holder.l_pid) + ")" : "", "; wait for it or end it");
-  return -1;  // a file system without locks: go on without
-}
 
 /// Nothing where the record is damaged: what can't be read is left alone.
 std::optional<CommitRecord> readable_record(const fs::path& path) {
@@ -49,15 +27,11 @@ RunDirectory::RunDirectory(const Communicator& comm, const fs::path& path, const
   comm.on_root([&] { open_on_root(trajectory_hash); });
 }
 
-RunDirectory::~RunDirectory() {
-  if (lock_ >= 0) ::close(lock_);
-}
-
 void RunDirectory::open_on_root(const std::string& trajectory_hash) {
   std::error_code error;
   fs::create_directories(checkpoints_, error);
   LAWA_CHECK(!error, "run.directory: ", path_.string(), " can't be made: ", error.message());
-  lock_ = lock_file(path_ / "run.lock");
+  lock_.emplace(path_ / "run.lock");
   const fs::path provenance = path_ / "provenance.json";
   if (fs::exists(provenance)) {
     const Json found = Json::parse(read_file(provenance), nullptr, false);
@@ -67,8 +41,12 @@ void RunDirectory::open_on_root(const std::string& trajectory_hash) {
   } else {
     LAWA_CHECK(recorded_steps(checkpoints_).empty(), "run.directory: ", path_.string(), " holds checkpoints, but no provenance.json");
   }
-  for (const auto& entry : fs::directory_iterator(checkpoints_))
-    if (entry.path().extension() == ".part") fs::remove(entry.path());  // a killed run's, and the lock is ours
+  std::vector<fs::path> parts;
+  for (const fs::path& folder : {checkpoints_, path_ / "averages"})
+    if (fs::is_directory(folder))
+      for (const auto& entry : fs::recursive_directory_iterator(folder))
+        if (entry.path().extension() == ".part") parts.push_back(entry.path());
+  for (const fs::path& part : parts) fs::remove(part);  // a killed run's, and the lock is ours
 }
 
 void RunDirectory::describe(const std::string& config, const Json& provenance) const {

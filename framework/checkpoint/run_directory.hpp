@@ -1,11 +1,13 @@
 // A run's folder: config.toml, provenance.json, metrics.jsonl, checkpoints/, run.lock.
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "checkpoint/commit_record.hpp"
 #include "comm/communicator.hpp"
+#include "core/file_lock.hpp"
 #include "core/json.hpp"
 
 namespace lawa {
@@ -15,7 +17,6 @@ class RunDirectory {
   /// Makes the folder, or goes on in one that was made for the same trajectory. Collective. Errors: another process is running
   /// in it; it holds another trajectory; it can't be written.
   RunDirectory(const Communicator& comm, const std::filesystem::path& path, const std::string& trajectory_hash);
-  ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
@@ -41,7 +42,7 @@ class RunDirectory {
 
   std::filesystem::path path_, checkpoints_;
   bool root_;
-  int lock_ = -1;
+  std::optional<FileLock> lock_;
 };
 
 }  // namespace lawa

@@ -1,6 +1,7 @@
 #include "core/byte_file.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@ namespace {
 int open_flags(ByteFile::Mode mode) {
   switch (mode) {
     case ByteFile::Mode::read: return O_RDONLY;
-    case ByteFile::Mode::write: return O_WRONLY;
+    case ByteFile::Mode::update: return O_RDWR;
     case ByteFile::Mode::create: return O_WRONLY | O_CREAT | O_TRUNC;
   }
   return O_RDONLY;
@@ -67,9 +68,33 @@ void ByteFile::begin_writing_back(int64_t offset, int64_t bytes) const {
 }
 
 void ByteFile::bring_back(int64_t offset, int64_t bytes) const {
-  ::sync_file_range(descriptor_, offset, bytes, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+  constexpr unsigned flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  const bool refused = ::sync_file_range(descriptor_, offset, bytes, flags) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT);
+  LAWA_CHECK(!refused, path_.string(), ": can't be written: ", std::strerror(errno));  // told once: fsync wouldn't know any more
   ::posix_fadvise(descriptor_, offset, bytes, POSIX_FADV_DONTNEED);
   ::posix_fadvise(descriptor_, offset, bytes, POSIX_FADV_WILLNEED);
+}
+
+const ByteFile& OpenFiles::operator[](const std::filesystem::path& path) {
+  const auto found = by_path_.find(path);
+  if (found != by_path_.end()) {
+    files_.splice(files_.begin(), files_, found->second);
+    return files_.front();
+  }
+  if (files_.size() >= most_) {
+    by_path_.erase(files_.back().path());
+    files_.pop_back();
+  }
+  files_.emplace_front(path, ByteFile::Mode::update);
+  by_path_[path] = files_.begin();
+  return files_.front();
+}
+
+void raise_open_file_limit() {
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);  // where it isn't granted, the old limit holds
 }
 
 }  // namespace lawa

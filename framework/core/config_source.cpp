@@ -21,12 +21,7 @@ Value to_value(const toml::node& node, const std::string& key, const std::string
   return {values};
 }
 
-/// In the place of a table in a list of tables, whose keys stand elsewhere.
-const Value a_table{std::vector<Value>{}};
-bool is_table(const Value& value) {
-  const auto* array = std::get_if<std::vector<Value>>(&value.data);
-  return array != nullptr && array->empty();
-}
+bool is_table(const Value& value) { return std::holds_alternative<TablePlace>(value.data); }
 
 std::string place_of(const toml::node& node, const std::string& name) {
   return name.empty() ? "command line" : concat(name, ":", node.source().begin.line);
@@ -50,7 +45,7 @@ void flatten(const toml::node& node, const std::string& key, const std::string& 
   if (array != nullptr && (array->empty() || array->is_array_of_tables())) forget(key, entries);
   const std::string place = place_of(node, name);
   if (array != nullptr && array->is_array_of_tables()) {
-    entries[key] = {{std::vector<Value>(array->size(), a_table)}, place};  // a table may be empty
+    entries[key] = {{std::vector<Value>(array->size(), Value{TablePlace{}})}, place};  // a table may be empty
     for (size_t i = 0; i < array->size(); ++i) flatten(*array->get(i), key + "." + std::to_string(i), name, entries);
     return;
   }
@@ -60,7 +55,7 @@ void flatten(const toml::node& node, const std::string& key, const std::string& 
 }  // namespace
 
 std::string kind_of(const Value& value) {
-  constexpr const char* kinds[] = {"a boolean", "an integer", "a number", "a string", "an array"};
+  constexpr const char* kinds[] = {"a boolean", "an integer", "a number", "a string", "an array", "a table"};
   return kinds[value.data.index()];
 }
 
@@ -99,15 +94,17 @@ std::optional<size_t> ConfigSource::list_length(const std::string& key) const {
                kind_of(entry->value));
     length = array->size();
   }
-  const size_t given = length;
   for (auto entry = entries_.lower_bound(key + "."); entry != entries_.end() && entry->first.starts_with(key + "."); ++entry) {
     const size_t begin = key.size() + 1, end = std::min(entry->first.find('.', begin), entry->first.size());
     const std::string number = entry->first.substr(begin, end - begin);
-    LAWA_CHECK(!number.empty() && number.size() < 4 && number.find_first_not_of("0123456789") == std::string::npos, entry->first, " (",
+    const bool counts = !number.empty() && number.size() < 4 && number.find_first_not_of("0123456789") == std::string::npos;
+    LAWA_CHECK(counts && number == std::to_string(std::stoul(number)), entry->first, " (",
                entry->second.place, "): ", key, " is a list of tables: [[", key, "]], or ", key, ".0.… on the command line");
+    LAWA_CHECK(find(key) == nullptr || std::stoul(number) < length, entry->first, " (", entry->second.place, "): ", key, " has ", length,
+               length == 1 ? " table" : " tables", ", counted from 0");
     length = std::max(length, std::stoul(number) + 1);
   }
-  for (size_t i = given; i < length; ++i) {
+  for (size_t i = 0; i < length && find(key) == nullptr; ++i) {
     const std::string table = key + "." + std::to_string(i) + ".";
     const auto entry = entries_.lower_bound(table);
     LAWA_CHECK(entry != entries_.end() && entry->first.starts_with(table), key, ": table ", length - 1, " is given, and table ", i,

@@ -9,9 +9,11 @@
 
 namespace lawa {
 
+/// In the place of a table in a list of tables: its keys are entries of their own.
+struct TablePlace {};
 /// A TOML value: a scalar or an array.
 struct Value {
-  std::variant<bool, int64_t, double, std::string, std::vector<Value>> data;
+  std::variant<bool, int64_t, double, std::string, std::vector<Value>, TablePlace> data;
 };
 
 /// The kind of a value in words: "an integer", "a string", …

@@ -22,6 +22,12 @@ std::string read_file(const fs::path& path) {
   return text.str();
 }
 
+void make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  LAWA_CHECK(!error && fs::is_directory(path), path.string(), ": can't be made: ", error ? error.message() : "is a file");
+}
+
 void make_durable(const fs::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   LAWA_CHECK(descriptor >= 0, path.string(), ": can't be opened: ", std::strerror(errno));
@@ -37,6 +43,8 @@ void commit_file(const fs::path& path, bool durably) {
   if (durably) make_durable(part_of(path));
   std::error_code error;
   fs::rename(part_of(path), path, error);
+  std::error_code ignored;
+  if (error) fs::remove(part_of(path), ignored);
   LAWA_CHECK(!error, path.string(), ": can't be renamed from its .part: ", error.message());
   if (durably) make_durable(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }

@@ -8,6 +8,9 @@ namespace lawa {
 /// The file's bytes. Errors: it can't be opened or read.
 std::string read_file(const std::filesystem::path& path);
 
+/// Makes a folder with its parents, or finds it there. Errors name it.
+void make_folder(const std::filesystem::path& path);
+
 /// Makes what was written to `path` (a file or a folder) survive a power cut: fsync.
 void make_durable(const std::filesystem::path& path);
 

@@ -38,6 +38,9 @@ struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
   int64_t file_bytes = 0;
 
+  /// Where the tensors' bytes begin in the file.
+  int64_t data_begin() const { return tensors.empty() ? file_bytes : tensors.front().bytes.begin; }
+
   bool operator==(const SafetensorsHeader&) const = default;
 };
 

@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <set>
 
 #include "average/averager.hpp"
+#include "core/file_lock.hpp"
+#include "core/files.hpp"
 #include "programs/arguments.hpp"
 
 namespace lawa {
@@ -34,15 +37,31 @@ std::vector<Source> open_all(const Communicator& comm, const std::vector<std::st
   return open_sources(comm, files);
 }
 
-void print_lines(const Communicator& comm, const std::vector<PlannedFile>& files, const AveragingTotals& totals) {
-  if (!comm.root()) return;
-  for (size_t i = 0; i < files.size(); ++i) {
-    const Json line = {{"file", files[i].path.string()}, {"step", files[i].average.step()}, {"scheme", files[i].description["scheme"]},
-                       {"window", files[i].description["window"]}, {"stride", files[i].description["stride"]},
-                       {"digest", totals.digests[i]}};
-    std::printf("%s\n", line.dump().c_str());
-  }
-  std::fflush(stdout);
+void print_line(const PlannedFile& file, const std::vector<Source>& sources, const std::string& digest, bool existed) {
+  const Json description = describe_average(file, sources);
+  Json line = {{"file", file.path.string()}, {"step", file.average.step()}, {"scheme", description["scheme"]},
+               {"window", description["window"]}, {"stride", description["stride"]}, {"digest", digest}};
+  if (existed) line["existed"] = true;
+  std::printf("%s\n", line.dump().c_str());
+}
+
+/// Moves the files that are there already, and may be left, behind the others; returns how many are to be made. Collective.
+size_t missing_first(const Communicator& comm, std::vector<PlannedFile>& files, const std::vector<Source>& sources, bool skip_existing) {
+  std::string text;  // decided by one rank, so that all ranks write the same files
+  comm.on_root([&] {
+    Json list = Json::array();
+    for (const PlannedFile& file : missing_files(files, sources, skip_existing)) list.push_back(file.path.string());
+    text = list.dump();
+  });
+  const auto missing = Json::parse(comm.broadcast(text)).get<std::set<std::string>>();
+  std::ranges::stable_partition(files, [&](const PlannedFile& file) { return missing.contains(file.path.string()); });
+  return missing.size();
+}
+
+/// "step 1000 is a/model.safetensors": what nobody said, as the files' names or their order did.
+void say_steps(Log& log, const std::vector<Source>& sources) {
+  if (sources[0].path.extension() != ".safetensors") return;
+  for (const Source& source : {sources.front(), sources.back()}) log.line("step " + std::to_string(source.step) + " is " + source.path.string());
 }
 
 void average(const Communicator& comm, const AverageConfig& config, const ConfigSource& keys) {
@@ -51,22 +70,25 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   const std::vector<Source> sources = open_all(comm, config.source);
   std::vector<int64_t> steps;
   for (const Source& source : sources) steps.push_back(source.step);
-  auto files = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, config.destination,
-                             config.output.precision);
-  std::string text;  // decided by one rank, so that all ranks write the same files
+  auto files = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, config.destination, config.output.precision);
+  std::optional<FileLock> lock;  // two jobs with one destination would write into each other's files
   comm.on_root([&] {
-    Json list = Json::array();
-    for (const PlannedFile& file : missing_files(files, config.output.skip_existing)) list.push_back(file.path.string());
-    text = list.dump();
+    make_folder(config.destination);
+    lock.emplace(std::filesystem::path(config.destination) / "average.lock", FileLock::End::remove);
   });
-  const auto missing = Json::parse(comm.broadcast(text)).get<std::set<std::string>>();
-  const auto kept = std::ranges::stable_partition(files, [&](const PlannedFile& file) { return missing.contains(file.path.string()); });
-  for (const PlannedFile& file : kept) verify_weights(comm, file.path);
-  files.erase(kept.begin(), kept.end());
+  const size_t missing = missing_first(comm, files, sources, config.output.skip_existing);
+  const std::vector<PlannedFile> kept(files.begin() + static_cast<int64_t>(missing), files.end());
+  files.resize(missing);
 
   Log log(comm.root());
+  say_steps(log, sources);
+  for (const PlannedFile& file : kept) {
+    const std::string digest = existing_average(comm, file.path).digest;
+    if (comm.root()) print_line(file, sources, digest, true);
+  }
   const AveragingTotals totals = write_averages(comm, config.output, files, sources, log);
-  print_lines(comm, files, totals);
+  for (size_t i = 0; comm.root() && i < files.size(); ++i) print_line(files[i], sources, totals.digests[i], false);
+  std::fflush(stdout);
   if (files.empty()) return log.line(config.destination + ": every average is there already");
   log.line("done: read " + bytes_text(static_cast<double>(totals.bytes_read)) + " and wrote " +
            bytes_text(static_cast<double>(totals.bytes_written)) + " of weights, each byte once");

@@ -60,7 +60,8 @@ void Trainer::start() {
   gather(optimizer_.master());
 }
 
-void Trainer::load(const std::filesystem::path& weights, bool state) {
+Json Trainer::load(const std::filesystem::path& weights, bool state) {
+  Json averages = Json::object();
   const FlatHeader header = read_shards(*comm_, weights, "weights", *table_, layout_, {{"weights", optimizer_.master()}});
   if (state) {
     const auto read = [&](const std::vector<ShardArray>& arrays) {
@@ -69,10 +70,11 @@ void Trainer::load(const std::filesystem::path& weights, bool state) {
     const FlatHeader other = read({{"m", optimizer_.m()}, {"v", optimizer_.v()}});
     LAWA_CHECK(other.step == header.step && other.trajectory_hash == header.trajectory_hash, weights.string(),
                ": the state file beside it is of step ", other.step, " of another run");
-    averages_.restore(other.provenance.value("averages", Json::object()), read);
+    averages = averages_.restore(other.provenance.value("averages", Json::object()), read);
     step_ = header.step;
   }
   gather(optimizer_.master());
+  return averages;
 }
 
 StepResult Trainer::train_step() {

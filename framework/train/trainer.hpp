@@ -27,8 +27,9 @@ class Trainer {
   /// Step 0 with weights from the seed. Collective.
   void start();
   /// Weights from a weights file; with `state`, moments, averages and step from the state file beside it as well, else step 0 and
-  /// zero moments. Collective. Errors: read_shards'.
-  void load(const std::filesystem::path& weights, bool state);
+  /// zero moments. Collective. Returns which averages the state didn't know or held in vain (OnlineAverages::restore). Errors:
+  /// read_shards'.
+  Json load(const std::filesystem::path& weights, bool state);
 
   /// Accumulate gradients, reduce-scatter, norm, AdamW on my range, all-gather; the averages take what they need. Collective.
   /// Errors: the loss or the gradients' norm isn't finite any more.

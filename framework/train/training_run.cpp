@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -54,10 +55,11 @@ class TrainingRun {
   }
 
   void train() {
-    if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(config_.schedule.steps) + " steps");
+    if (!trainer_ && stopped()) return say_stopped(final_step_);
+    if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(final_step_) + " steps");
     begin();
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
-    recall_losses();
+    losses_ = recorded_losses();
     for (const int64_t last = config_.schedule.steps; trainer_->step() < last && !stopped();) {
       const Stopwatch clock;
       const StepResult result = trainer_->train_step();
@@ -67,9 +69,7 @@ class TrainingRun {
       const bool state = stopped() || due(config_.checkpoint.state_steps, result.step, last);
       if (state || due(config_.checkpoint.steps, result.step, last)) save(state);
     }
-    if (stopped())
-      log_.line("stopped at step " + std::to_string(trainer_->step()) + ": the loss of " + config_.stop.model + " has not fallen for " +
-                std::to_string(config_.stop.patience) + " evaluations (stop.patience)");
+    if (stopped()) say_stopped(trainer_->step());
     const double peak = comm_.max(peak_memory_bytes());
     log_.line("done: " + config_.run.directory + ", at most " + bytes_text(peak) + " of memory a rank");
   }
@@ -94,12 +94,21 @@ class TrainingRun {
                .provenance = provenance};
   }
 
-  /// True when the run's last checkpoint is there and whole. Collective.
+  void say_stopped(int64_t step) {
+    log_.line("stopped at step " + std::to_string(step) + ": the loss of " + config_.stop.model + " has not fallen for " +
+              std::to_string(config_.stop.patience) + " evaluations (stop.patience)");
+  }
+
+  /// True when the run's last checkpoint is there and whole: that of the schedule's last step, or where the stop rule ended the run.
+  /// Collective.
   bool complete() {
     int64_t whole = 0;
+    losses_ = recorded_losses();
     comm_.on_root([&] {
-      const auto steps = recorded_steps(directory_->checkpoints());
-      if (steps.empty() || steps.back() != config_.schedule.steps) return;
+      const auto steps = recorded_steps(directory_->checkpoints()), trained = trained_steps();
+      if (steps.empty() || !(steps.back() == config_.schedule.steps || (stopped() && !trained.empty() && steps.back() == trained.back())))
+        return;
+      final_step_ = steps.back();
       try {
         verify_file(directory_->checkpoints(), read_record(record_path(directory_->checkpoints(), steps.back())).weights);
         whole = 1;
@@ -108,6 +117,11 @@ class TrainingRun {
       }
     });
     return comm_.broadcast(whole) == 1;
+  }
+  std::vector<int64_t> trained_steps() const {
+    std::vector<int64_t> steps;
+    for (const Json& line : directory_->metrics("train")) steps.push_back(line.value("step", int64_t{0}));
+    return steps;
   }
 
   void describe() {
@@ -128,8 +142,8 @@ class TrainingRun {
     log_.line(text);
     const double bytes = 4.0 * static_cast<double>(table_.size());
     log_.line(config_.run.directory + ": " + bytes_text(bytes) + " of weights and " + bytes_text(2 * bytes) + " of state a checkpoint");
-    if (const int64_t held = trainer_->averages().most_bytes(); held > 0)
-      log_.line("averages: at most " + bytes_text(static_cast<double>(held)) + " of memory a rank");
+    if (const auto held = static_cast<double>(trainer_->averages().most_bytes()); held > 0)
+      log_.line("averages: at most " + bytes_text(held) + " of memory a rank, and " + bytes_text(held * comm_.size()) + " more of state");
   }
 
   /// The newest whole checkpoint of this run, else what start.* names, else the seed. Collective.
@@ -151,15 +165,25 @@ class TrainingRun {
         continue;
       }
       comm_.on_root([&] { directory_->cut_metrics(*step); });
-      directory_->append({{"kind", "resume"}, {"step", *step}, {"ranks", comm_.size()}, {"git", header_.git}, {"skipped", damaged}});
-      return log_.line("going on from step " + std::to_string(*step));
+      return report_resume(*step, damaged);
     }
     LAWA_CHECK(damaged == 0, "run.directory: ", config_.run.directory, ": no checkpoint that a run can go on from is whole (", damaged,
                " damaged); choose another folder, or remove this one to start again");
     comm_.on_root([&] { directory_->cut_metrics(-1); });
-    if (!config_.start.checkpoint.empty()) return trainer_->load(config_.start.checkpoint, true);
-    if (!config_.start.weights.empty()) return trainer_->load(config_.start.weights, false);
-    trainer_->start();
+    if (!config_.start.checkpoint.empty()) trainer_->load(config_.start.checkpoint, true);
+    else if (!config_.start.weights.empty()) trainer_->load(config_.start.weights, false);
+    else trainer_->start();
+  }
+
+  void report_resume(int64_t step, int64_t damaged) {
+    Json line = {{"kind", "resume"}, {"step", step}, {"ranks", comm_.size()}, {"git", header_.git}, {"skipped", damaged}};
+    log_.line("going on from step " + std::to_string(step));
+    for (const auto& [key, text] : {std::pair{"added", " begins anew"}, std::pair{"dropped", " is dropped, and its state with it"}}) {
+      const Json names = averages_changed_.value(key, Json::array());
+      if (!names.empty()) line["averages_" + std::string(key)] = names;
+      for (const Json& name : names) log_.line(name.get<std::string>() + text);
+    }
+    directory_->append(line);
   }
 
   /// Nothing when the run goes on from that step now; "" when the checkpoint has no state; else what is wrong with it. Errors reach
@@ -176,7 +200,7 @@ class TrainingRun {
         has_state = 1;
       });
       if (comm_.broadcast(has_state) == 0) return "";
-      trainer_->load(weights_path(folder, step), true);
+      averages_changed_ = trainer_->load(weights_path(folder, step), true);
       return std::nullopt;
     } catch (const Error& error) {
       return error.what();
@@ -213,12 +237,15 @@ class TrainingRun {
     if (name == config_.stop.model) losses_.push_back(result.loss);
   }
 
-  /// The losses that the stop rule looks at, from the lines that a resume has left. Collective.
-  void recall_losses() {
-    Json losses = Json::array();
+  /// The losses that the stop rule looks at, from the lines of metrics.jsonl; one that was no number is infinite. Collective.
+  std::vector<double> recorded_losses() {
+    Json lines = Json::array();
     for (const Json& line : directory_->metrics("evaluate"))
-      if (line.value("model", "") == config_.stop.model && line["loss"].is_number()) losses.push_back(line["loss"]);
-    losses_ = Json::parse(comm_.broadcast(losses.dump())).get<std::vector<double>>();
+      if (line.value("model", "") == config_.stop.model) lines.push_back(line.value("loss", Json()));
+    std::vector<double> losses;
+    for (const Json& loss : Json::parse(comm_.broadcast(lines.dump())))
+      losses.push_back(loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::infinity());
+    return losses;
   }
   bool stopped() const { return patience_is_over(losses_, config_.stop.patience); }
 
@@ -251,8 +278,10 @@ class TrainingRun {
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<Trainer> trainer_;  ///< none when the run is complete
   std::optional<Evaluator> evaluator_;
+  Json averages_changed_ = Json::object();  ///< by the last resume
   std::vector<double> losses_;           ///< of stop.model, one an evaluation
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
+  int64_t final_step_ = 0;  ///< of a complete run, on rank 0
   double gemm_rate_ = 0;
 };
 

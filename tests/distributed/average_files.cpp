@@ -200,7 +200,7 @@ TEST_F(AverageFiles, ThatAreThereMayBeLeftIfTheyAreTheSameAndWhole) {
   const auto missing = [&](const AveragingConfig& config, bool skip_existing) {
     const auto planned = planned_files(config, averaging_plan(config, {10, 20, 30, 40, 50}), sources, to);
     int64_t count = 0;
-    comm.on_root([&] { count = std::ssize(missing_files(planned, skip_existing)); });
+    comm.on_root([&] { count = std::ssize(missing_files(planned, sources, skip_existing)); });
     return comm.broadcast(count);
   };
   EXPECT_EQ(missing(two, false), 1) << "not there yet";

@@ -85,11 +85,36 @@ def test_averages_come_and_go_between_steps(online):
     for path in (online / "changed/checkpoints").glob("step_000000[56]0*"):
         path.unlink()
     succeed(*words, 'averages=[{scheme="ema", beta=0.9, stride=5}, {window=4, stride=5}]', "schedule.decay_steps=60", ranks=2)
-    assert [line["step"] for line in metrics("changed") if line["kind"] == "resume"] == [40]
+    resume = next(line for line in metrics("changed") if line["kind"] == "resume")
+    assert resume["step"] == 40
+    assert (resume["averages_added"], resume["averages_dropped"]) == (["ema(beta=0.9,nu=5)"], ["swa(nu=5)"])
     lawa_losses = losses("changed", "lawa(k=4,nu=5)")
     assert lawa_losses == pytest.approx(losses("online", "lawa(k=4,nu=5)"), rel=1e-5)
     assert list(losses("changed", "swa(nu=5)")) == [10, 20, 30, 40]
     assert list(losses("changed", "ema(beta=0.9,nu=5)")) == [50, 60]
+
+
+@pytest.mark.parametrize("array", ["averages/ema(beta=0.9,nu=1)/sum", "averages/snapshots/step_00000040"])
+def test_a_damaged_state_leaves_nothing_behind(place, array):
+    """Averages came at step 20; the state of step 40 is damaged in one of them: the run goes on from 20, as if 40 had never been."""
+    words = ("train", TINY, "settings.toml", "checkpoint.steps=20", "checkpoint.keep_states=9")
+    added = 'averages=[{scheme="ema", beta=0.9}, {window=3, stride=8, save=true}]'
+    for run in ("whole", "damaged"):
+        succeed(*words, f"run.directory={run}")
+        for path in (place / run / "checkpoints").glob("step_000000[46]0*"):
+            path.unlink()
+        succeed(*words, f"run.directory={run}", added)
+    for path in (place / "damaged/checkpoints").glob("step_00000060*"):
+        path.unlink()
+    state = place / "damaged/checkpoints/step_00000040.state.h5"
+    with h5py.File(state) as file:
+        offset = file[array].id.get_offset() + file[array].id.get_storage_size() - 3   # the last rank's part
+    content = bytearray(state.read_bytes())
+    content[offset] ^= 1
+    state.write_bytes(content)
+    assert "skipped the checkpoint of step 40" in succeed("train", TINY, "settings.toml", *words[3:], "run.directory=damaged", added, ranks=2).err
+    for model in ("ema(beta=0.9,nu=1)", "lawa(k=3,nu=8)"):
+        assert losses("damaged", model) == pytest.approx(losses("whole", model), rel=1e-5)
 
 
 def test_a_run_stops_when_its_loss_has_stopped_falling(place):
@@ -103,8 +128,8 @@ def test_a_run_stops_when_its_loss_has_stopped_falling(place):
     last = [line["step"] for line in metrics("stopped") if line["kind"] == "train"][-1]
     assert last < 60 and f"stopped at step {last}" in stopped.err
     assert (place / f"stopped/checkpoints/step_{last:08d}.state.h5").exists()
-    before = numbers("stopped")
-    assert f"stopped at step {last}" in succeed(*words).err and numbers("stopped") == before
+    before = metrics("stopped")
+    assert f"stopped at step {last}" in succeed(*words).err and metrics("stopped") == before, "it is left as it is"
     succeed(*words[:-3], "schedule.peak_lr=0.3", 'averages=[{window=2, stride=1}]')   # without patience it goes on to its end
     assert [line["step"] for line in metrics("stopped") if line["kind"] == "train"] == list(range(1, 61))
 
@@ -114,7 +139,10 @@ def test_a_run_stops_when_its_loss_has_stopped_falling(place):
     (['averages=[{window=0}]'], ["averages.0.window (command line)", "0 must be at least 1"]),
     (['averages=[{k=5}]'], ["unknown key averages.0.k (command line)"]),
     (["averages=[{}, {}]"], ["averages.1", "lawa(k=5,nu=1) is there twice"]),
-    (["stop.model=ema"], ["stop.model (command line)", "neither plain nor one of the averages: ema"]),
+    (["stop.model=ema", "averages=[{}]"], ["stop.model (command line)", "ema is none of: plain lawa(k=5,nu=1)"]),
+    (["stop.patience=3", "evaluate.steps=0"], ["stop.patience (command line)", "evaluate.steps (command line)"]),
+    (["averages=[{beta=0.9}]"], ["averages.0.beta (command line)", "means nothing to lawa"]),
+    (["averages=[[]]"], ["averages (command line)", "expected a list of tables"]),
 ])
 def test_mistakes_are_named(place, words, says):
     result = lawa("train", TINY, "settings.toml", "run.directory=new", *words)

@@ -1,5 +1,7 @@
 """`lawa average` over safetensors files of any model: numbers, dtypes, provenance, and what it refuses."""
+import fcntl
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -95,7 +97,7 @@ def test_an_average_is_made_again_and_damage_is_found(files):
     content = bytearray(Path(line["file"]).read_bytes())
     content[-5000] ^= 1
     Path(line["file"]).write_bytes(content)
-    assert "made again it has the digest" in lawa("average", "--rebuild", line["file"], *files).errors[0]
+    assert "is damaged: its tensors have the digest" in lawa("average", "--rebuild", line["file"], *files).errors[0]
 
 
 def test_what_is_there_is_left(files):
@@ -103,9 +105,58 @@ def test_what_is_there_is_left(files):
     succeed(*words)
     before = snapshot("new")
     assert "exists" in lawa(*words).errors[0]
-    assert succeed(*words, "averaging.skip_existing=true").objects == []
+    assert [line["existed"] for line in succeed(*words, "averaging.skip_existing=true", ranks=2).objects] == [True, True]
     assert "another average" in lawa(*words, "averaging.skip_existing=true", "averaging.scheme=linear").errors[0]
     assert snapshot("new") == before
+    for step in STEPS:   # another model under the same names
+        safetensors_file.write(Path(f"step{step}/model.safetensors"), {name: model(step + 1)[name] for name in model(step)})
+    assert "another average" in lawa(*words, "averaging.skip_existing=true").errors[0]
+    assert snapshot("new") == before
+
+
+def test_damage_of_what_is_there_is_found(files):
+    words = ("average", *files, "destination=new", "averaging.window=3", "averaging.skip_existing=true")
+    made = Path(succeed(*words).objects[0]["file"])
+    content = bytearray(made.read_bytes())
+    content[-5000] ^= 1
+    made.write_bytes(content)
+    assert "is damaged" in lawa(*words, ranks=2).errors[0]
+
+
+def test_the_order_of_tensors_in_a_file_does_not_matter(files):
+    whole = model(2000)
+    succeed("average", *files, "destination=one", "averaging.window=3")
+    safetensors_file.write(Path(files[1]), {name: whole[name] for name in reversed(whole)})
+    line = succeed("average", *files, "destination=other", "averaging.window=3", ranks=2).objects[0]
+    assert_is_mean(line["file"], STEPS)
+    assert succeed("average", "--rebuild", line["file"], *files).objects[0]["digest"] == line["digest"]
+
+
+@pytest.mark.parametrize("names, steps", [
+    (["run/checkpoint-500/model.safetensors", "run/checkpoint-1500/model.safetensors"], [500, 1500]),
+    (["step3/a.safetensors", "step3/b.safetensors"], [1, 2]),          # the same step: their order counts
+    (["step1e3.safetensors", "step2e3.safetensors"], [1, 2]),          # no number of steps
+    (["writer7/a.safetensors", "writer5/b.safetensors"], [1, 2]),      # no iteration
+    (["m.step_20.safetensors", "m.step_3.safetensors"], [20, 3]),
+])
+def test_steps_are_read_from_paths_where_they_are_plain(files, names, steps):
+    for file, name in zip(files, names):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).rename(name)
+    result = succeed("average", *names, "destination=new", "averaging.window=1")
+    assert sorted(line["step"] for line in result.objects) == sorted(steps)
+    for step, name in zip(steps, names):
+        assert f"step {step} is {name}" in result.err
+
+
+def test_two_jobs_do_not_write_into_each_others_files(files):
+    Path("new").mkdir()
+    with open("new/average.lock", "w") as other:
+        fcntl.lockf(other, fcntl.LOCK_EX)
+        refused = lawa("average", *files, "destination=new", "averaging.window=2", ranks=2)
+        assert f"new/average.lock: another process is running in this folder (pid {os.getpid()})" in refused.errors[0]
+    succeed("average", *files, "destination=new", "averaging.window=2")
+    assert not Path("new/average.lock").exists()
 
 
 def changed(name, dtype, array):
@@ -147,7 +198,7 @@ def test_other_and_damaged_files_are_named_and_nothing_is_left(files, harm, says
     assert result.code != 0 and len(result.errors) == 1 and result.seconds < 10
     assert "step2000/model.safetensors" in result.errors[0]
     assert all(part in result.errors[0] for part in says), result.errors[0]
-    assert not list(Path("new").rglob("*.*"))
+    assert not list(Path("new").rglob("*.*")), "not even a lock"
 
 
 def test_two_kinds_of_files_are_not_mixed(files):

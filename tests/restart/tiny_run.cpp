@@ -54,6 +54,7 @@ TrainConfig copy_run(const Communicator& comm, const fs::path& folder, const fs:
 }
 
 void cut_back(const Communicator& comm, const TrainConfig& config, int64_t step) {
+  comm.barrier();  // another rank may still be reading what goes now
   comm.on_root([&] {
     const fs::path folder = checkpoints_of(config);
     for (const int64_t later : recorded_steps(folder)) {

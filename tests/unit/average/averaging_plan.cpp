@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "support/errors.hpp"
 #include "support/steps.hpp"
@@ -163,8 +164,23 @@ TEST(AveragingPlan, KeysThatDoNotFitTogetherAreNamed) {
   EXPECT_EQ(refusal({.scheme = "curve", .window = {2}, .curve = {0.5, 1}}), "averaging.curve (average.toml:3): must not rise");
   EXPECT_EQ(refusal({.window = {}}), "averaging.window (average.toml:4): names no window");
   EXPECT_EQ(refusal({.stride = {}}), "averaging.stride (average.toml:5): names no stride");
-  EXPECT_EQ(refusal({.scheme = "weights", .window = {2}, .weights = {1, 2}}), "no error");
-  EXPECT_EQ(refusal({.scheme = "curve", .window = {2}, .curve = {0.5, 0.5}}), "no error");
+  EXPECT_THAT(refusal({.scheme = "weights", .window = {2}, .weights = {1e308, 1e308}}), HasSubstr("their sum is no number any more"));
+  EXPECT_EQ(refusal({.window = {2}}), "averaging.weights (average.toml:2): means nothing to sliding");
+  const auto alone = [](const std::string& keys) {
+    ConfigSource one;
+    one.add_toml("[averaging]\nwindow = 2\n" + keys, "average.toml");
+    return error_of([&] {
+      AveragingConfig config;
+      each_field(config, "averaging", [&](const std::string& key, auto& field, const std::string&, const Limit& limit) {
+        if (const auto* entry = one.find(key)) detail::assign(field, key, *entry, limit);
+      }, [](const std::string&, auto&) {});
+      check(config, one);
+    });
+  };
+  EXPECT_EQ(alone("scheme = 'weights'\nweights = [1, 2]"), "no error");
+  EXPECT_EQ(alone("scheme = 'curve'\ncurve = [0.5, 0.5]"), "no error");
+  EXPECT_EQ(alone("scheme = 'ema'\nbeta = 0.5"), "no error");
+  EXPECT_EQ(alone("beta = 0.5"), "averaging.beta (average.toml:3): means nothing to sliding");
 }
 
 TEST(AveragingPlan, FirstAndLastAreLegalMembers) {
@@ -182,6 +198,19 @@ TEST(AveragingPlan, AMissingSnapshotIsNamed) {
             "averaging.stride: there is no checkpoint of step 30, between 20 and 40");
   EXPECT_THAT(members({.window = {2}, .stride = {10}, .first = 40}, {10, 20, 40, 50}), ElementsAre(Steps{40, 50}))
       << "30 is not needed";
+}
+
+TEST(AveragingPlan, NoWindowIsTooLargeToBeRefused) {
+  const int64_t huge = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(error_of([&] { averaging_plan({.window = {huge}}, {10, 20}); }),
+            concat("averaging.window: ", huge, " checkpoints are needed, and there are 2"));
+  EXPECT_THAT(members({.scheme = "lawa_released", .window = {huge}}, {10, 20, 30}), ElementsAre(Steps{10, 20, 30}));
+  EXPECT_THAT(members({.window = {huge, 2}}, {10, 20}), ElementsAre(Steps{10, 20}));
+}
+
+TEST(AveragingPlan, EqualWeightsAreUniform) {
+  EXPECT_TRUE(averaging_plan({.scheme = "weights", .window = {2}, .weights = {0.2, 0.2}}, {10, 20})[0].uniform());
+  EXPECT_FALSE(averaging_plan({.scheme = "weights", .window = {2}, .weights = {0.2, 0.3}}, {10, 20})[0].uniform());
 }
 
 TEST(AveragingPlan, TooFewCheckpointsAreCounted) {

@@ -44,7 +44,7 @@ TEST_F(ByteFiles, AreReadAtAnyPlace) {
 
 TEST_F(ByteFiles, AreWrittenAtAnyPlace) {
   write_file(path, "0123456789");
-  const ByteFile file(path, write);
+  const ByteFile file(path, update);
   put(file, 7, "ab");
   put(file, 0, "X");
   put(file, 5, "");
@@ -73,7 +73,7 @@ TEST_F(ByteFiles, EndWhereTheyEnd) {
 }
 
 TEST_F(ByteFiles, ErrorsNameTheFile) {
-  for (const auto mode : {read, write})
+  for (const auto mode : {read, update})
     EXPECT_THAT(error_of([&] { ByteFile(path, mode); }), HasSubstr(path.string() + ": can't be opened: No such file"));
   EXPECT_FALSE(fs::exists(path)) << "only create creates";
   EXPECT_THAT(error_of([&] { ByteFile(folder / "no/file", create); }), HasSubstr("no/file: can't be opened"));
@@ -86,7 +86,7 @@ TEST_F(ByteFiles, ErrorsNameTheFile) {
 
 TEST_F(ByteFiles, AFullDiskIsAnError) {
   if (!fs::is_character_file("/dev/full")) GTEST_SKIP() << "no /dev/full here";
-  const ByteFile full("/dev/full", write);
+  const ByteFile full("/dev/full", update);
   EXPECT_THAT(error_of([&] { put(full, 0, "x"); }), HasSubstr("/dev/full: can't be written: No space left"));
 }
 
@@ -96,6 +96,19 @@ TEST_F(ByteFiles, StayOpenWhenMoved) {
   put(second, 0, "moved");
   EXPECT_EQ(second.path(), path);
   EXPECT_EQ(read_file(path), "moved");
+}
+
+TEST_F(ByteFiles, StayOpenUntilOthersAreUsed) {
+  OpenFiles files(2);
+  for (const char* name : {"a", "b", "c"}) write_file(folder / name, name);
+  put(files[folder / "a"], 0, "1");
+  fs::remove(folder / "a");
+  EXPECT_EQ(text_at(files[folder / "a"], 0, 1), "1") << "still open";
+  EXPECT_EQ(text_at(files[folder / "b"], 0, 1), "b");
+  EXPECT_EQ(text_at(files[folder / "a"], 0, 1), "1") << "used later than b";
+  EXPECT_EQ(text_at(files[folder / "c"], 0, 1), "c");
+  EXPECT_EQ(text_at(files[folder / "b"], 0, 1), "b") << "opened again";
+  EXPECT_THAT(error_of([&] { files[folder / "a"]; }), HasSubstr("can't be opened"));
 }
 
 TEST_F(ByteFiles, AdviceChangesNothing) {

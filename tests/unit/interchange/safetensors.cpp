@@ -280,7 +280,7 @@ TEST_F(Safetensors, CutAnywhereOrWithMoreBehindThemAreRefused) {
 TEST_F(Safetensors, WithAnyByteChangedAreReadOrRefused) {
   const auto [header, whole] = small_file();
   write(whole);
-  const ByteFile file(path, ByteFile::Mode::write);
+  const ByteFile file(path, ByteFile::Mode::update);
   int read = 0, refused = 0;
   for (uint64_t i = 0; i < 20'000; ++i) {
     const uint64_t random = random_bits(7, RandomStream::test, i);
