@@ -49,12 +49,17 @@ def quickstart_time():
 
 
 def benchmark():
-    """tests/benchmark/results.jsonl as a table."""
-    lines = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "results.jsonl").read_text().splitlines()]
-    rows = [[f"{line['model']} ({line['parameters'] / 1e6:.2f} M)", str(line["ranks"]), f"{line['tokens_per_second']:,.0f}",
-             f"{line['gemm_flops_per_second'] / 1e9:.0f} GFLOP/s", f"{100 * line['share_of_gemm_rate']:.0f} %",
-             f"{line['peak_memory_bytes_per_rank'] / 1e9:.2f} GB"] for line in lines]
-    return grid(["model", "ranks", "tokens/s", "matrix products", "share", "memory a rank"], rows)
+    """tests/benchmark/results.jsonl as a table, beside pytorch.jsonl where that has the same model and precision."""
+    ours, theirs = ([json.loads(line) for line in (ROOT / "tests" / "benchmark" / name).read_text().splitlines()]
+                    for name in ("results.jsonl", "pytorch.jsonl"))
+    other = {(line["model"], line["precision"]): line["tokens_per_second"] for line in theirs if "model" in line}
+    rows = []
+    for line in ours:
+        rate, peer = line["tokens_per_second"], other.get((line["model"], line["precision"]))
+        rows.append([f"{line['model']} ({line['parameters'] / 1e6:.2f} M)", line["precision"], f"{rate:,.0f}",
+                     f"{line['gemm_flops_per_second'] / 1e9:.0f} GFLOP/s", f"{100 * line['share_of_gemm_rate']:.0f} %",
+                     f"{line['peak_memory_bytes_per_rank'] / 1e9:.2f} GB", f"{peer:,.0f}" if peer else "", f"{rate / peer:.2f} ×" if peer else ""])
+    return grid(["model", "precision", "tokens/s", "matrix products", "share", "memory a rank", "PyTorch, tokens/s", "ratio"], rows)
 
 
 def averaging():
