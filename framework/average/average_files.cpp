@@ -1,6 +1,5 @@
 // Sources, names and descriptions of averages.
 #include <algorithm>
-#include <cstdio>
 
 #include "average/averaging_job.hpp"
 
@@ -30,17 +29,6 @@ std::string describe_sources(const std::vector<fs::path>& files) {
                     {"trajectory_hash", header.trajectory_hash}});
   }
   return list.dump();
-}
-
-/// The folder of one place in a grid.
-std::string cell_name(const AveragingConfig& config, const Average& average) {
-  char name[80];
-  if (average.window > 0)
-    std::snprintf(name, sizeof name, "%s_k%03lld_nu%06lld", config.scheme == "sliding" ? "lawa" : config.scheme.c_str(),
-                  static_cast<long long>(average.window), static_cast<long long>(average.stride));
-  else
-    std::snprintf(name, sizeof name, "%s_nu%06lld", config.scheme.c_str(), static_cast<long long>(average.stride));
-  return name;
 }
 
 }  // namespace
@@ -98,7 +86,7 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
   const bool grid = config.window.size() > 1 || config.stride.size() > 1;
   std::vector<PlannedFile> files;
   for (const Average& average : plan) {
-    const fs::path folder = grid ? destination / cell_name(config, average) : destination;
+    const fs::path folder = grid ? destination / folder_name(config.scheme, average.window, average.stride) : destination;
     const fs::path path = detail::is_safetensors(sources[0].path) ? folder / (checkpoint_name(average.step()) + ".safetensors")
                                                                   : weights_path(folder, average.step());
     files.push_back({average, path, config.scheme, precision});

@@ -1,6 +1,7 @@
 #include "average/averager.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <set>
 
@@ -62,12 +63,6 @@ AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& 
   return detail::write_tensor_averages(comm, options, files, sources, log);
 }
 
-void verify_weights(const Communicator& comm, const fs::path& file) {
-  if (!detail::is_safetensors(file)) return detail::verify_flat(comm, file);
-  const ExistingAverage found = existing_average(comm, file);
-  LAWA_CHECK(!found.description.is_null(), file.string(), ": isn't an average of this program");
-}
-
 std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,
                            const std::vector<Source>& sources, const std::string& place) {
   const PlannedFile file = described_average(description, place);
@@ -83,14 +78,13 @@ std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& opti
 
 namespace {
 
-/// The digest of a safetensors file's tensors, read again: the mean of one file is the file. Errors: it isn't the one that it names.
-std::string verified_tensors(const Communicator& comm, const fs::path& file, const Json& description, const std::string& named) {
+/// Reads a safetensors average again: the mean of one file is the file. Errors: its digest isn't the one that it names.
+void verify_tensors(const Communicator& comm, const fs::path& file, const Json& description, const std::string& named) {
   const NumberFormat format = detail::format_of(described_average(description, file.string()).precision);
   const Average itself{.members = {{1, 1.0}}};
   const std::vector<Source> source{{.step = 1, .path = file, .digest = "", .trajectory_hash = ""}};
   const std::string digest = detail::tensor_digest(comm, {.allow_nonfinite = true}, itself, format, source);
   LAWA_CHECK(digest == named, file.string(), ": is damaged: its tensors have the digest ", digest, ", and it names ", named);
-  return digest;
 }
 
 }  // namespace
@@ -108,7 +102,7 @@ ExistingAverage existing_average(const Communicator& comm, const fs::path& file)
     }
   });
   const Json found = Json::parse(comm.broadcast(text));
-  if (detail::is_safetensors(file)) verified_tensors(comm, file, found["average"], found["digest"]);
+  if (detail::is_safetensors(file)) verify_tensors(comm, file, found["average"], found["digest"]);
   else detail::verify_flat(comm, file);  // its digest stands for its checksums: its numbers must be theirs
   return {found["average"], found["digest"]};
 }

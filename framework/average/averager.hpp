@@ -72,10 +72,6 @@ struct AveragingTotals {
 AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
                                const std::vector<Source>& sources, Log& log);
 
-/// Reads every block of a weights file or of a safetensors average, shared out over the ranks. Collective. Errors: FlatFileReader's; a
-/// digest that isn't the file's own.
-void verify_weights(const Communicator& comm, const std::filesystem::path& file);
-
 /// The digest of the average that a description asks for, made again from the sources and written nowhere. Collective. Errors: a
 /// member isn't among the sources, or isn't the file that it was.
 std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,

@@ -5,7 +5,6 @@
 //   Outputs  the files that are being written: lay_out(); write(i, range, values), begin_writing_back(i, range), bring_back(i, range) and
 //            verify(i, range) for each part of them; make_durable(); commit()
 #pragma once
-#include <cmath>
 #include <deque>
 #include <optional>
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <numeric>
 
 namespace lawa {
@@ -85,6 +86,13 @@ std::vector<Average> grid_cell(const AveragingConfig& config, int64_t window, in
 }
 
 }  // namespace
+
+std::string folder_name(const std::string& scheme, int64_t window, int64_t stride) {
+  char k[32] = "", nu[32];
+  if (window > 0) std::snprintf(k, sizeof k, "_k%03lld", static_cast<long long>(window));
+  std::snprintf(nu, sizeof nu, "_nu%06lld", static_cast<long long>(stride));
+  return (scheme == "sliding" ? "lawa" : scheme) + k + nu;
+}
 
 bool Average::uniform() const {
   return std::ranges::all_of(members, [&](const Member& member) { return member.weight == members[0].weight; });

@@ -38,6 +38,9 @@ inline bool is_snapshot(int64_t step, int64_t stride, int64_t first, int64_t las
   return step > 0 && (stride == 0 || step % stride == 0) && step >= first && (last == 0 || step <= last);
 }
 
+/// "lawa_k005_nu000200": the folder of a scheme's averages, without k where the window is 0.
+std::string folder_name(const std::string& scheme, int64_t window, int64_t stride);
+
 struct Member {
   int64_t step;
   double weight;

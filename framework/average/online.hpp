@@ -32,7 +32,7 @@ class OnlineAverages {
   /// {"scheme":…,"window":…,"stride":…}, and what else a weights file says of its average; lawa's members as the offline job says
   /// them, without digests.
   Json describe(size_t i) const;
-  /// Bytes that a rank may come to hold, and of them a state file over all ranks.
+  /// Bytes of snapshots and sums that a rank may come to hold.
   int64_t most_bytes() const;
 
   /// What a state file keeps: float64 sums and the snapshots, under averages/, and description() in its header.

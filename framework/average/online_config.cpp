@@ -1,8 +1,8 @@
 #include "average/online_config.hpp"
 
-#include <algorithm>
-#include <cstdio>
 #include <set>
+
+#include "average/averaging_plan.hpp"
 
 namespace lawa {
 
@@ -34,12 +34,8 @@ std::string name_of(const OnlineAverageConfig& c) {
 }
 
 std::string folder_of(const OnlineAverageConfig& c) {
-  char text[64] = "";
-  if (c.scheme == "lawa") std::snprintf(text, sizeof text, "_k%03lld", static_cast<long long>(c.window));
-  std::string folder = c.scheme + text;
+  std::string folder = folder_name(c.scheme, c.scheme == "lawa" ? c.window : 0, c.stride);
   if (c.scheme == "ema") folder += "_beta" + detail::to_toml(c.beta) + (c.warmup ? "_warmup" : "");
-  std::snprintf(text, sizeof text, "_nu%06lld", static_cast<long long>(c.stride));
-  folder += text;
   if (c.first > 0) folder += "_first" + std::to_string(c.first);
   if (c.last > 0) folder += "_last" + std::to_string(c.last);
   return folder;

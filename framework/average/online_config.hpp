@@ -28,7 +28,7 @@ void check(const std::vector<OnlineAverageConfig>& averages, const ConfigSource&
 
 /// "lawa(k=5,nu=200)", "ema(beta=0.999,nu=1)", "swa(nu=100,first=2000)": what metrics.jsonl and state files call an average.
 std::string name_of(const OnlineAverageConfig& config);
-/// "lawa_k005_nu000200", "ema_beta0.999_nu000001": its folder.
+/// "lawa_k005_nu000200", "ema_nu000001_beta0.999": its folder.
 std::string folder_of(const OnlineAverageConfig& config);
 
 }  // namespace lawa

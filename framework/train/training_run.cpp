@@ -105,9 +105,8 @@ class TrainingRun {
     int64_t whole = 0;
     losses_ = recorded_losses();
     comm_.on_root([&] {
-      const auto steps = recorded_steps(directory_->checkpoints()), trained = trained_steps();
-      if (steps.empty() || !(steps.back() == config_.schedule.steps || (stopped() && !trained.empty() && steps.back() == trained.back())))
-        return;
+      const auto steps = recorded_steps(directory_->checkpoints());
+      if (steps.empty() || steps.back() != (stopped() ? last_trained_step() : config_.schedule.steps)) return;
       final_step_ = steps.back();
       try {
         verify_file(directory_->checkpoints(), read_record(record_path(directory_->checkpoints(), steps.back())).weights);
@@ -118,10 +117,9 @@ class TrainingRun {
     });
     return comm_.broadcast(whole) == 1;
   }
-  std::vector<int64_t> trained_steps() const {
-    std::vector<int64_t> steps;
-    for (const Json& line : directory_->metrics("train")) steps.push_back(line.value("step", int64_t{0}));
-    return steps;
+  int64_t last_trained_step() const {
+    const auto lines = directory_->metrics("train");
+    return lines.empty() ? 0 : lines.back().value("step", int64_t{0});
   }
 
   void describe() {

@@ -23,7 +23,7 @@ save = true
 [evaluate]
 steps = 10
 """
-LAWA, EMA, SWA = "lawa_k004_nu000005", "ema_beta0.9_nu000005", "swa_nu000005_first20"
+LAWA, EMA, SWA = "lawa_k004_nu000005", "ema_nu000005_beta0.9", "swa_nu000005_first20"
 
 
 @pytest.fixture
@@ -80,11 +80,10 @@ def test_every_new_average_has_a_line_at_its_newest_step(online):
 def test_averages_come_and_go_between_steps(online):
     """Stopped at 40 of 60 steps; one average leaves, one comes, one stays."""
     words = ("train", TINY, "settings.toml", "run.directory=changed", "checkpoint.steps=10", "evaluate.steps=10")
-    succeed(*words, 'averages=[{window=4, stride=5}, {scheme="swa", stride=5}]', "schedule.decay_steps=60", "schedule.steps=60",
-            "checkpoint.state_steps=20", "checkpoint.keep_states=9")
+    succeed(*words, 'averages=[{window=4, stride=5}, {scheme="swa", stride=5}]', "checkpoint.state_steps=20", "checkpoint.keep_states=9")
     for path in (online / "changed/checkpoints").glob("step_000000[56]0*"):
         path.unlink()
-    succeed(*words, 'averages=[{scheme="ema", beta=0.9, stride=5}, {window=4, stride=5}]', "schedule.decay_steps=60", ranks=2)
+    succeed(*words, 'averages=[{scheme="ema", beta=0.9, stride=5}, {window=4, stride=5}]', ranks=2)
     resume = next(line for line in metrics("changed") if line["kind"] == "resume")
     assert resume["step"] == 40
     assert (resume["averages_added"], resume["averages_dropped"]) == (["ema(beta=0.9,nu=5)"], ["swa(nu=5)"])

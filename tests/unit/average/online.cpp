@@ -188,7 +188,7 @@ TEST(OnlineConfig, NamesSayWhatAnAverageIs) {
   EXPECT_EQ(name_of({.scheme = "ema", .beta = 0.9, .warmup = true}), "ema(beta=0.9,nu=1,warmup)");
   EXPECT_EQ(name_of({.scheme = "swa", .stride = 10, .first = 50, .last = 90}), "swa(nu=10,first=50,last=90)");
   EXPECT_EQ(folder_of({.window = 5, .stride = 200}), "lawa_k005_nu000200");
-  EXPECT_EQ(folder_of({.scheme = "ema", .beta = 0.999}), "ema_beta0.999_nu000001");
+  EXPECT_EQ(folder_of({.scheme = "ema", .beta = 0.999}), "ema_nu000001_beta0.999");
 }
 
 TEST(OnlineConfig, NoAverageIsThereTwice) {
