@@ -62,6 +62,18 @@ def benchmark():
     return grid(["model", "precision", "tokens/s", "matrix products", "share", "memory a rank", "PyTorch, tokens/s", "ratio"], rows)
 
 
+def alone():
+    """tests/benchmark/one_rank.jsonl: GPT-2 small on one rank, beside two."""
+    lines = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "one_rank.jsonl").read_text().splitlines()]
+    by_recompute = {line["recompute"]: line for line in lines}
+    two = next(json.loads(line) for line in (ROOT / "tests" / "benchmark" / "results.jsonl").read_text().splitlines()
+               if '"small"' in line and '"fp32"' in line)
+    none, block = by_recompute["none"], by_recompute["block"]
+    return (f"On one rank GPT-2 small trains in {none['peak_memory_bytes_per_rank'] / 1e9:.2f} GB at {none['tokens_per_second']:.0f} tokens/s "
+            f"(two ranks: {two['tokens_per_second'] / none['tokens_per_second']:.2f} times as fast), with `batch.recompute = \"block\"`\n"
+            f"in {block['peak_memory_bytes_per_rank'] / 1e9:.2f} GB at {block['tokens_per_second']:.0f}; float32, one sequence at a time, the same bits.")
+
+
 def averaging():
     """tests/benchmark/averaging.jsonl as a table."""
     lines = {line["what"]: line for line in map(json.loads, (ROOT / "tests" / "benchmark" / "averaging.jsonl").read_text().splitlines())}
@@ -82,7 +94,7 @@ def online():
             f"({1000 * line['seconds_without']:.1f} ms, the median of {line['steps']} steps each).")
 
 
-SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark, "averaging": averaging, "online": online}
+SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark, "one rank": alone, "averaging": averaging, "online": online}
 
 
 def written(text):
