@@ -5,6 +5,7 @@
 #include "comm/collectives.hpp"
 #include "comm/mpi.hpp"
 #include "tensor/device.hpp"
+#include "tensor/phases.hpp"
 
 namespace lawa {
 
@@ -50,12 +51,16 @@ int Communicator::rank() const { return state_->rank; }
 int Communicator::size() const { return state_->size; }
 MPI_Comm mpi_comm(const Communicator& comm) { return comm.state().duplicate.comm; }
 
-void Communicator::barrier() const { LAWA_MPI(MPI_Barrier(mpi_comm(*this))); }
+void Communicator::barrier() const {
+  const Phase phase("communication");
+  LAWA_MPI(MPI_Barrier(mpi_comm(*this)));
+}
 
 namespace {
 
 template <class T>
 std::vector<T> gather_values(const Communicator& comm, T value, MPI_Datatype type) {
+  const Phase phase("communication");
   std::vector<T> values(static_cast<size_t>(comm.size()));
   LAWA_MPI(MPI_Allgather(&value, 1, type, values.data(), 1, type, mpi_comm(comm)));
   return values;
@@ -72,16 +77,19 @@ int64_t Communicator::sum(int64_t value) const {
   return std::accumulate(values.begin(), values.end(), int64_t{0});
 }
 double Communicator::max(double value) const {
+  const Phase phase("communication");
   double largest = 0;
   LAWA_MPI(MPI_Allreduce(&value, &largest, 1, MPI_DOUBLE, MPI_MAX, mpi_comm(*this)));
   return largest;
 }
 int64_t Communicator::max(int64_t value) const {
+  const Phase phase("communication");
   int64_t largest = 0;
   LAWA_MPI(MPI_Allreduce(&value, &largest, 1, MPI_INT64_T, MPI_MAX, mpi_comm(*this)));
   return largest;
 }
 int64_t Communicator::broadcast(int64_t value) const {
+  const Phase phase("communication");
   LAWA_MPI(MPI_Bcast(&value, 1, MPI_INT64_T, 0, mpi_comm(*this)));
   return value;
 }
@@ -132,11 +140,13 @@ void Communicator::on_root(const std::function<void()>& work) const {
 }
 
 void Communicator::reduce_scatter_sum(const Exec& exec, const Vector<float>& full, const Vector<float>& mine) const {
+  const Phase phase("communication");
   LAWA_CHECK(rows(full) == rows(mine) * size(), "reduce-scatter of ", rows(full), " elements into ", rows(mine), " on ", size(), " ranks");
   state_->collectives.reduce_scatter_sum(stream_of(exec), full.data(), mine.data(), rows(mine));
 }
 
 void Communicator::all_gather(const Exec& exec, const Vector<float>& mine, const Vector<float>& full) const {
+  const Phase phase("communication");
   LAWA_CHECK(rows(full) == rows(mine) * size(), "all-gather of ", rows(mine), " elements into ", rows(full), " on ", size(), " ranks");
   state_->collectives.all_gather(stream_of(exec), mine.data(), full.data(), rows(mine));
 }

@@ -95,7 +95,7 @@ float element(int64_t i, int r) { return static_cast<float>((i * 7 + r * 13) % 1
 TEST(Collectives, ReduceScatterGivesEachRankItsSliceOfTheSum) {
   const auto comm = Communicator::world();
   const Exec exec;
-  for (const int64_t n : {0, 1, 5, 4096}) {
+  for (const int64_t n : {0, 1, 5, 4096, 150001}) {  // the last: in several messages
     std::vector<float> full, expected;
     for (int64_t i = 0; i < n * comm.size(); ++i) full.push_back(element(i, comm.rank()));
     for (int64_t i = n * comm.rank(); i < n * (comm.rank() + 1); ++i) {
