@@ -2,6 +2,7 @@
 
 #include "ops/gemm.hpp"
 #include "tensor/math.hpp"
+#include "tensor/phases.hpp"
 
 namespace lawa {
 namespace {
@@ -84,6 +85,7 @@ Block tile(const Matrix<float>& room, int64_t queries, int64_t keys) { return {r
 
 void attend(const Exec& exec, const Attention& shape, const Matrix<float>& qkv, const Matrix<float>& log_sum,
             const Matrix<float>& y) {
+  const Phase phase("attention");
   const int64_t T = shape.sequence_length, step = rows(shape.tile_a);
   for_each_head(shape, qkv, [&](const Head& head) {
     for (int64_t first = 0; first < T; first += step) {
@@ -99,6 +101,7 @@ void attend(const Exec& exec, const Attention& shape, const Matrix<float>& qkv, 
 
 void attend_backward(const Exec& exec, const Attention& shape, const Matrix<float>& qkv, const Matrix<float>& log_sum,
                      const Matrix<float>& y, const Matrix<float>& dy, const Matrix<float>& dqkv) {
+  const Phase phase("attention");
   const int64_t T = shape.sequence_length, step = rows(shape.tile_a), tiles = (T + step - 1) / step;
   for_each_head(shape, qkv, [&](const Head& head) {
     for (int64_t i = tiles - 1; i >= 0; --i) {  // the last tile sees every key, so it overwrites; the others add

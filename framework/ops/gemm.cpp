@@ -1,6 +1,7 @@
 #include "ops/gemm.hpp"
 
 #include "tensor/device.hpp"
+#include "tensor/phases.hpp"
 
 namespace lawa {
 
@@ -12,6 +13,7 @@ void gemm(const Exec& exec, float alpha, Block a, Transpose transpose_a, Block b
   LAWA_CHECK((tb ? b.columns : b.rows) == k && c.rows == m && c.columns == n, "gemm: (", m, ", ", k, ") times (",
              tb ? b.columns : b.rows, ", ", n, ") into (", c.rows, ", ", c.columns, ")");
   if (m == 0 || n == 0) return;
+  const Phase phase("gemm");
   detail::gemm(stream_of(exec), precision, ta, tb, m, n, k, alpha, a.data, a.stride, b.data, b.stride, beta, c.data, c.stride);
 }
 

@@ -3,6 +3,7 @@
 #include <Kokkos_Core.hpp>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 #include "core/error.hpp"
 #include "core/range.hpp"
@@ -12,6 +13,8 @@ namespace lawa {
 /// Where kernels run, with the stream that they are queued on.
 using Exec = Kokkos::DefaultExecutionSpace;
 using Memory = Exec::memory_space;
+/// A call to a kernel returns when it is done: no stream, no device.
+inline constexpr bool kernels_run_at_once = std::is_same_v<Exec, Kokkos::DefaultHostExecutionSpace>;
 /// Memory that the CPU can read and write.
 using HostMemory = Kokkos::HostSpace;
 

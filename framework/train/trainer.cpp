@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "params/initial_weights.hpp"
+#include "tensor/phases.hpp"
 
 namespace lawa {
 
@@ -80,13 +81,13 @@ Json Trainer::load(const std::filesystem::path& weights, bool state) {
 StepResult Trainer::train_step() {
   const int64_t next = step_ + 1;
   const double loss = comm_->sum(accumulate_gradients());
-  const double norm = std::sqrt(comm_->sum(squared_norm(exec_, gradient_)));
+  const double norm = std::sqrt(comm_->sum(in_phase("optimizer", [&] { return squared_norm(exec_, gradient_); })));
   LAWA_CHECK(std::isfinite(loss) && std::isfinite(norm), "step ", next, ": the run has diverged (loss ", loss, ", gradient norm ", norm,
              "); a lower schedule.peak_lr or optimizer.clip_norm may help");
   const double lr = learning_rate(config_->schedule, next);
-  optimizer_.update(exec_, gradient_, lr, clip_factor(norm, config_->optimizer.clip_norm), next);
+  in_phase("optimizer", [&] { optimizer_.update(exec_, gradient_, lr, clip_factor(norm, config_->optimizer.clip_norm), next); });
   gather(optimizer_.master());
-  averages_.observe(exec_, next, optimizer_.master());
+  in_phase("averages", [&] { averages_.observe(exec_, next, optimizer_.master()); });
   step_ = next;
   return {step_, loss, lr, norm};
 }
@@ -103,7 +104,8 @@ double Trainer::accumulate_gradients() {
     for (const int64_t window : micro_batches[i]) windows.push_back(tokens_->window(window, config_->model.context));
     Gpt2::Finished reduce;
     if (i + 1 == micro_batches.size()) reduce = [this](Range finished) { reduce_from(finished.begin); };
-    loss += model_.forward_backward(exec_, batch_.load(windows), scale, reduce);
+    const TokenBatch batch = in_phase("data", [&] { return batch_.load(windows); });
+    loss += model_.forward_backward(exec_, batch, scale, reduce);
   }
   reduce_from(0);  // a rank without sequences takes part here
   return loss * scale;

@@ -13,6 +13,7 @@
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
 #include "train/stop_rule.hpp"
+#include "train/summary.hpp"
 #include "train/trainer.hpp"
 
 namespace lawa {
@@ -36,6 +37,7 @@ class TrainingRun {
  public:
   TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source)
       : comm_(comm), config_(config), log_(log), table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)) {
+    const Phase phase(start_phase);
     LAWA_CHECK(multiplies_in(precision_of(config)), "precision", source.where("precision"), ": this build on this processor can't multiply ",
                "in ", config.precision, " (oneDNN and AVX-512, or a GPU)");
     comm.together([&] { tokens_.emplace(config.data.train, "data.train" + source.where("data.train")); });
@@ -51,6 +53,7 @@ class TrainingRun {
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
     if (validation_) evaluator_.emplace(*validation_, config.data.validation_sequences, micro, config.model.context, comm);
+    speed_ = {0, 0, flops_per_token(config.model), gemm_rate_};
     announce(micro);
   }
 
@@ -62,16 +65,18 @@ class TrainingRun {
     losses_ = recorded_losses();
     for (const int64_t last = config_.schedule.steps; trainer_->step() < last && !stopped();) {
       const Stopwatch clock;
-      const StepResult result = trainer_->train_step();
-      trainer_->exec().fence();
+      const StepResult result = in_phase(training_phase, [&] {
+        const StepResult step = trainer_->train_step();
+        trainer_->exec().fence();
+        return step;
+      });
       report(result, clock.seconds());
       if (evaluator_ && due(config_.evaluate.steps, result.step, last)) evaluate();
       const bool state = stopped() || due(config_.checkpoint.state_steps, result.step, last);
       if (state || due(config_.checkpoint.steps, result.step, last)) save(state);
     }
     if (stopped()) say_stopped(trainer_->step());
-    const double peak = comm_.max(peak_memory_bytes());
-    log_.line("done: " + config_.run.directory + ", at most " + bytes_text(peak) + " of memory a rank");
+    summarise();
   }
 
  private:
@@ -138,6 +143,8 @@ class TrainingRun {
                   static_cast<long long>(config_.batch.global_sequences), static_cast<long long>(config_.model.context),
                   static_cast<long long>(micro));
     log_.line(text);
+    std::snprintf(text, sizeof text, "matrix products reach %.0f GFLOP/s here (%s)", 1e-9 * gemm_rate_, config_.precision.c_str());
+    log_.line(text);
     const double bytes = 4.0 * static_cast<double>(table_.size());
     log_.line(config_.run.directory + ": " + bytes_text(bytes) + " of weights and " + bytes_text(2 * bytes) + " of state a checkpoint");
     if (const auto held = static_cast<double>(trainer_->averages().most_bytes()); held > 0)
@@ -146,6 +153,7 @@ class TrainingRun {
 
   /// The newest whole checkpoint of this run, else what start.* names, else the seed. Collective.
   void begin() {
+    const Phase phase(start_phase);
     const fs::path& folder = directory_->checkpoints();
     std::string candidates;
     comm_.on_root([&] {
@@ -206,18 +214,31 @@ class TrainingRun {
   }
 
   void report(const StepResult& result, double seconds) {
-    const double tokens = static_cast<double>(config_.batch.global_sequences * config_.model.context);
-    const double rate = tokens / seconds, mfu = rate * flops_per_token(config_.model) / gemm_rate_;
+    const auto tokens = static_cast<double>(config_.batch.global_sequences * config_.model.context);
+    const Speed speed{tokens, seconds, flops_per_token(config_.model), gemm_rate_};
+    speed_.tokens += tokens;
+    speed_.seconds += seconds;
     directory_->append({{"kind", "train"}, {"step", result.step}, {"loss", result.loss}, {"lr", result.lr},
                         {"grad_norm", result.grad_norm}, {"tokens", trainer_->tokens()}, {"seconds", seconds},
-                        {"tokens_per_second", rate}, {"mfu", number(mfu)}});
+                        {"tokens_per_second", speed.tokens_per_second()}, {"mfu", number(speed.mfu())}});
     char text[120];
-    std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", result.loss, result.lr, result.grad_norm, rate);
+    std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", result.loss, result.lr, result.grad_norm, speed.tokens_per_second());
     log_.progress(result.step, config_.schedule.steps, text);
+  }
+
+  void summarise() {
+    const double peak = comm_.max(peak_memory_bytes());
+    const auto times = phases_.times();
+    log_.line("done: " + config_.run.directory + ", at most " + bytes_text(peak) + " of memory a rank");
+    for (const std::string& line : summary(speed_, times)) log_.line(line);
+    directory_->append({{"kind", "summary"}, {"step", trainer_->step()}, {"tokens", speed_.tokens}, {"seconds", speed_.seconds},
+                        {"tokens_per_second", number(speed_.tokens_per_second())}, {"mfu", number(speed_.mfu())},
+                        {"peak_memory_bytes", peak}, {"phase_seconds", phase_seconds(times)}});
   }
 
   /// The plain weights, then the averages that are new since the evaluation before: a line each, at the newest member's step.
   void evaluate() {
+    const Phase phase(evaluation_phase);
     const int64_t step = trainer_->step(), before = (step - 1) / config_.evaluate.steps * config_.evaluate.steps;
     evaluate_model("plain", step);
     const OnlineAverages& averages = trainer_->averages();
@@ -248,6 +269,7 @@ class TrainingRun {
   bool stopped() const { return patience_is_over(losses_, config_.stop.patience); }
 
   void save(bool state) {
+    const Phase phase(checkpoint_phase);
     const Stopwatch clock;
     const WriteOptions options{.fsync = config_.checkpoint.fsync};
     save_averages(options);  // before the checkpoint: what a kill prevents is done again from the one before
@@ -281,6 +303,8 @@ class TrainingRun {
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
   int64_t final_step_ = 0;  ///< of a complete run, on rank 0
   double gemm_rate_ = 0;
+  Speed speed_;         ///< of all steps of this start
+  PhaseClock phases_;
 };
 
 }  // namespace

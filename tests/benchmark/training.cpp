@@ -16,6 +16,7 @@
 #include "core/version.hpp"
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
+#include "train/summary.hpp"
 #include "train/trainer.hpp"
 
 namespace lawa {
@@ -71,8 +72,10 @@ double median_step(const Communicator& comm, Trainer& trainer, double seconds) {
   std::vector<double> steps;
   for (const Stopwatch all; comm.max(all.seconds()) < seconds || steps.size() < 5;) {
     const Stopwatch clock;
-    trainer.train_step();
-    trainer.exec().fence();
+    in_phase(training_phase, [&] {
+      trainer.train_step();
+      trainer.exec().fence();
+    });
     steps.push_back(comm.max(clock.seconds()));
   }
   std::ranges::sort(steps);
@@ -88,6 +91,7 @@ void run_case(const Communicator& comm, const std::string& file, const Options& 
   comm.barrier();
   const double gemm_rate = comm.sum(measured_gemm_rate(Exec(), precision_of(config), 1536, 2));
   for (int warm_up = 0; warm_up < 2; ++warm_up) trainer.train_step();
+  const PhaseClock clock;
   const double step = median_step(comm, trainer, options.seconds);
   const auto step_tokens = static_cast<double>(config.batch.global_sequences * config.model.context);
   const double rate = step_tokens / step, memory = comm.max(peak_memory_bytes());
@@ -95,7 +99,7 @@ void run_case(const Communicator& comm, const std::string& file, const Options& 
                      {"parameters", table.size()}, {"step_tokens", static_cast<int64_t>(step_tokens)},
                      {"tokens_per_second", rate}, {"gemm_flops_per_second", gemm_rate},
                      {"share_of_gemm_rate", rate * flops_per_token(config.model) / gemm_rate},
-                     {"peak_memory_bytes_per_rank", memory}, {"device", device_name()}, {"git", version().git}};
+                     {"peak_memory_bytes_per_rank", memory}, {"device", device_name()}, {"git", version().git}, {"phase_seconds", phase_seconds(clock.times())}};
   if (comm.root()) std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
 }
