@@ -75,8 +75,9 @@ def benchmark():
                      f"{peer['tokens_per_second']:,.0f}" if "tokens_per_second" in peer else "", setting(peer),
                      f"{line['ratio']:.2f} ×" if "ratio" in line else ""])
     header = ["model", "precision", "tokens/s", "matrix products", "share", "memory a rank", "PyTorch, tokens/s", "at", "ratio"]
-    notes = [f"Medians of {rounds} round{'s' * (rounds > 1)} of {seconds:g} s a side, or five steps, in turn; the ratio is the median "
-             "of the rounds' ratios." for rounds, seconds in sorted({(line["rounds"], line["seconds"]) for line in lines if "rounds" in line})]
+    notes = [f"Medians of {rounds} round{'s' * (rounds > 1)} of {seconds:g} s a side, or five steps, in turn; the ratio is the "
+             "median of the rounds' ratios."
+             for rounds, seconds in sorted({(line["rounds"], line["seconds"]) for line in lines if "rounds" in line})]
     if any("rounds" not in line for line in lines):
         notes.append("Each side ran once, minutes apart, so there is no ratio of pairs.")
     if versions := sorted({line["pytorch"]["version"].split("+")[0] for line in lines if "version" in line.get("pytorch", {})}):

@@ -67,7 +67,7 @@ def search(file, precision, options):
     for setting in ((threads, compiled) for threads in sorted({1, CORES}) for compiled in ([False] if options.eager else [False, True])):
         result = dict(zip(("threads", "compiled"), setting))
         try:
-            line = pytorch(file, precision, setting, options, "--seconds", options.seconds / 4, "--warm-up", 1, "--least", 1)
+            line = pytorch(file, precision, setting, options, "--seconds", options.seconds / 4, "--warm-up", 1, "--least", 2)
             result["tokens_per_second"] = line["tokens_per_second"]
         except RuntimeError as error:
             result["skipped"] = str(error).splitlines()[-1]
