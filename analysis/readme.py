@@ -48,30 +48,56 @@ def quickstart_time():
             f"({provenance['machine']['processor']}, {provenance['machine']['system']}).")
 
 
+def measured(*cases):
+    """The lines of these cases in tests/benchmark/training.jsonl. What wasn't measured isn't in a line."""
+    lines = map(json.loads, (ROOT / "tests" / "benchmark" / "training.jsonl").read_text().splitlines())
+    return [line for line in lines if line["case"] in cases]
+
+
+def setting(peer):
+    """PyTorch's fastest setting in words, and whether compiled, or anything else, was no choice there."""
+    if "threads" not in peer:
+        return ""
+    tried = peer.get("search", ())
+    failed = any(other["compiled"] and "skipped" in other and other["threads"] == peer["threads"] for other in tried)
+    remark = " (nothing else tried)" if len(tried) == 1 else " (compiled fails)" if failed else ""
+    return f"{peer['threads']} thread{'s' * (peer['threads'] > 1)}, {'compiled' if peer['compiled'] else 'eager'}{remark}"
+
+
 def benchmark():
-    """tests/benchmark/results.jsonl as a table, beside pytorch.jsonl where that has the same model and precision."""
-    ours, theirs = ([json.loads(line) for line in (ROOT / "tests" / "benchmark" / name).read_text().splitlines()]
-                    for name in ("results.jsonl", "pytorch.jsonl"))
-    other = {(line["model"], line["precision"]): line["tokens_per_second"] for line in theirs if "model" in line}
-    rows = []
-    for line in ours:
-        rate, peer = line["tokens_per_second"], other.get((line["model"], line["precision"]))
-        rows.append([f"{line['model']} ({line['parameters'] / 1e6:.2f} M)", line["precision"], f"{rate:,.0f}",
-                     f"{line['gemm_flops_per_second'] / 1e9:.0f} GFLOP/s", f"{100 * line['share_of_gemm_rate']:.0f} %",
-                     f"{line['peak_memory_bytes_per_rank'] / 1e9:.2f} GB", f"{peer:,.0f}" if peer else "", f"{rate / peer:.2f} ×" if peer else ""])
-    return grid(["model", "precision", "tokens/s", "matrix products", "share", "memory a rank", "PyTorch, tokens/s", "ratio"], rows)
+    """Ours beside PyTorch as a table, and how often each side ran."""
+    lines, rows = measured("training"), []
+    for line in lines:
+        ours, peer = line["ours"], line.get("pytorch", {})
+        rows.append([f"{line['model']} ({line['parameters'] / 1e6:.2f} M)", line["precision"], f"{ours['tokens_per_second']:,.0f}",
+                     f"{ours['gemm_flops_per_second'] / 1e9:.0f} GFLOP/s", f"{100 * ours['share_of_gemm_rate']:.0f} %",
+                     f"{ours['peak_memory_bytes_per_rank'] / 1e9:.2f} GB",
+                     f"{peer['tokens_per_second']:,.0f}" if "tokens_per_second" in peer else "", setting(peer),
+                     f"{line['ratio']:.2f} ×" if "ratio" in line else ""])
+    header = ["model", "precision", "tokens/s", "matrix products", "share", "memory a rank", "PyTorch, tokens/s", "at", "ratio"]
+    notes = [f"Medians of {rounds} round{'s' * (rounds > 1)} of {seconds:g} s a side, or five steps, in turn; the ratio is the "
+             "median of the rounds' ratios."
+             for rounds, seconds in sorted({(line["rounds"], line["seconds"]) for line in lines if "rounds" in line})]
+    if any("rounds" not in line for line in lines):
+        notes.append("Each side ran once, minutes apart, so there is no ratio of pairs.")
+    if versions := sorted({line["pytorch"]["version"].split("+")[0] for line in lines if "version" in line.get("pytorch", {})}):
+        notes.append(f"PyTorch is {', '.join(versions)}.")
+    return grid(header, rows) + "\n\n" + "\n".join(notes)
 
 
 def alone():
-    """tests/benchmark/one_rank.jsonl: GPT-2 small on one rank, beside two."""
-    lines = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "one_rank.jsonl").read_text().splitlines()]
-    by_recompute = {line["recompute"]: line for line in lines}
-    two = next(json.loads(line) for line in (ROOT / "tests" / "benchmark" / "results.jsonl").read_text().splitlines()
-               if '"small"' in line and '"fp32"' in line)
-    none, block = by_recompute["none"], by_recompute["block"]
-    return (f"On one rank GPT-2 small trains in {none['peak_memory_bytes_per_rank'] / 1e9:.2f} GB at {none['tokens_per_second']:.0f} tokens/s "
-            f"(two ranks: {two['tokens_per_second'] / none['tokens_per_second']:.2f} times as fast), with `batch.recompute = \"block\"`\n"
-            f"in {block['peak_memory_bytes_per_rank'] / 1e9:.2f} GB at {block['tokens_per_second']:.0f}; float32, one sequence at a time, the same bits.")
+    """GPT-2 small on one rank, beside all, and with each other way to recompute."""
+    def reached(side):
+        return f"{side['peak_memory_bytes_per_rank'] / 1e9:.2f} GB at {side['tokens_per_second']:.0f} tokens/s"
+    lines = [line for line in measured("ranks", "recompute") if line["model"] == "small"]
+    line = next(line for line in lines if line["case"] == "ranks")
+    text = f"On one rank GPT-2 small trains in {reached(line['one_rank'])}"
+    if "ratio" in line:
+        text += f" ({line['ours']['ranks']} ranks: {line['ratio']:.2f} times as fast)"
+    for line in lines:
+        if line["case"] == "recompute":
+            text += f",\nwith `batch.recompute = \"{line['ours']['recompute']}\"` in {reached(line['ours'])}"
+    return text + ";\nfloat32, one sequence at a time, the same bits."
 
 
 def averaging():

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""A training step of the same GPT-2 in PyTorch: python3 tests/benchmark/pytorch.py [SECONDS] FILE.toml ...
+"""A training step of the same GPT-2 in PyTorch: python3 tests/benchmark/pytorch.py FILE.toml [options]
 
-For each model file: forward, backward, clipping and AdamW on random tokens for SECONDS (default 20), in float32 and in bfloat16
-autocast, with one thread and with as many as there are cores, eagerly and (where it works) compiled. One JSON line each on stdout:
-tokens/s of the median step at the best of these settings. About 1,024 tokens a step and core, as tests/benchmark/training.cpp has.
+Forward, backward, clipping and AdamW on random tokens, in float32 or in bfloat16 autocast, with exactly the threads that are asked
+for, eagerly or compiled. One JSON line on stdout: tokens/s of the median step, and the peak memory. tests/benchmark/training.py calls
+this, each time in a new process.
 """
 import argparse
 import json
 import math
-import os
-import platform
+import re
+import resource
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -61,58 +62,50 @@ class Gpt2(nn.Module):
         return F.cross_entropy(F.linear(self.ln_f(x), self.wte.weight).flatten(0, 1), targets.flatten())
 
 
-def tokens_per_second(shape, threads, bf16, compiled, seconds):
-    torch.set_num_threads(threads)
+def measure(shape, options):
+    """(tokens of a step, seconds of each step after the ones that warm up)."""
+    torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     model = Gpt2(**shape)
-    run = torch.compile(model) if compiled else model
+    run = torch.compile(model) if options.compiled else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.1)
-    T = shape["context"]
-    tokens = torch.randint(shape["vocabulary"], (max(1, 1024 // T) * threads, T + 1))
-    steps = []
-    end = None
-    while end is None or time.monotonic() < end or len(steps) < 7:
+    tokens = torch.randint(shape["vocabulary"], (options.sequences, shape["context"] + 1))
+    steps, end = [], math.inf
+    while len(steps) < options.warm_up + options.least or time.monotonic() < end:
         begin = time.monotonic()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
             loss = run(tokens[:, :-1], tokens[:, 1:])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         steps.append(time.monotonic() - begin)
-        if len(steps) == 2:   # the first two set things up
-            end = time.monotonic() + seconds
-    return tokens[:, 1:].numel() / statistics.median(steps[2:])
-
-
-def best(shape, bf16, seconds):
-    """(tokens/s, threads, compiled) of the fastest setting."""
-    results = []
-    for threads in sorted({1, os.cpu_count()}):
-        for compiled in (False, True) if hasattr(torch, "compile") else (False,):
-            try:
-                results.append((tokens_per_second(shape, threads, bf16, compiled, seconds), threads, compiled))
-            except Exception as error:   # torch.compile needs a compiler and more
-                if not compiled:
-                    raise
-                print(json.dumps({"skipped": "compiled", "why": str(error).splitlines()[0][:200]}))
-    return max(results)
+        if len(steps) == options.warm_up:
+            end = time.monotonic() + options.seconds
+    return tokens[:, 1:].numel(), steps[options.warm_up:]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="+", metavar="[SECONDS] FILE.toml")
-    words = parser.parse_args().words
-    seconds = float(words.pop(0)) if not words[0].endswith(".toml") else 20
-    for file in words:
-        keys = tomllib.loads(Path(file).read_text())["model"]
-        shape = {key: keys[key] for key in ("layers", "heads", "channels", "context", "vocabulary")}
-        for bf16 in (False, True):
-            rate, threads, compiled = best(shape, bf16, seconds)
-            print(json.dumps({"model": Path(file).stem, "precision": "bf16" if bf16 else "fp32", "tokens_per_second": rate,
-                              "threads": threads, "compiled": compiled, "program": f"PyTorch {torch.__version__}",
-                              "machine": platform.machine()}), flush=True)
+    parser.add_argument("file", type=Path, metavar="FILE.toml")
+    parser.add_argument("--seconds", type=float, default=20, help="how long to measure")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compiled", action="store_true", help="with torch.compile")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--sequences", type=int, default=1, help="sequences a step")
+    parser.add_argument("--warm-up", type=int, default=2, help="first steps, at least one, that set things up and don't count")
+    parser.add_argument("--least", type=int, default=5, help="steps that count even if they take longer")
+    options = parser.parse_args()
+    keys = tomllib.loads(options.file.read_text())["model"]
+    shape = {key: keys[key] for key in ("layers", "heads", "channels", "context", "vocabulary")}
+    step_tokens, steps = measure(shape, options)
+    print(json.dumps({"version": torch.__version__, "threads": options.threads, "compiled": options.compiled, "step_tokens": step_tokens,
+                      "tokens_per_second": step_tokens / statistics.median(steps),
+                      "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception as error:   # torch.compile needs a compiler and more; the reason in one line, without the machine's folders
+        sys.exit(re.sub(r"/\S*/", "", " ".join(f"{type(error).__name__}: {error}".split()))[:200])

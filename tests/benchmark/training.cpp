@@ -4,7 +4,8 @@
 //
 // Each FILE.toml (default: the quickstart's model and GPT-2 small) is trained for SECONDS (default 30) after two steps that don't
 // count. One JSON line each on stdout: tokens/s of the median step, its share of the matrix-product rate that was measured on all
-// ranks just before, and the peak memory of the largest rank so far (so name the smaller model first).
+// ranks just before, and the peak memory of the largest rank so far (so name the smaller model first). training.py runs this beside
+// PyTorch.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -89,7 +90,7 @@ void run_case(const Communicator& comm, const std::string& file, const Options& 
   Trainer trainer(config, comm, table, tokens, micro_sequences(config, comm.size()));
   trainer.start();
   comm.barrier();
-  const double gemm_rate = comm.sum(measured_gemm_rate(Exec(), precision_of(config), 1536, 2));
+  const double gemm_rate = comm.sum(measured_gemm_rate(Exec(), precision_of(config), 1536, std::min(2.0, options.seconds)));
   for (int warm_up = 0; warm_up < 2; ++warm_up) trainer.train_step();
   const PhaseClock clock;
   const double step = median_step(comm, trainer, options.seconds);
