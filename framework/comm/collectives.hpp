@@ -18,8 +18,8 @@ class Collectives {
 
   /// mine[0..n) = slice `rank` of the sum over ranks of full[0..n*ranks). Device pointers, queued on `stream`.
   void reduce_scatter_sum(void* stream, const float* full, float* mine, int64_t n) const;
-  /// full[r*n..(r+1)*n) = rank r's mine[0..n).
-  void all_gather(void* stream, const float* mine, float* full, int64_t n) const;
+  /// Elements [r*n, (r+1)*n) of full, of `bytes` bytes each (4 or 2), become what rank r has there.
+  void all_gather(void* stream, void* full, int64_t n, int64_t bytes) const;
 
  private:
   struct State;

@@ -46,8 +46,9 @@ void Collectives::reduce_scatter_sum(void*, const float* full, float* mine, int6
   }
 }
 
-void Collectives::all_gather(void*, const float* mine, float* full, int64_t n) const {
-  LAWA_MPI(MPI_Allgather(mine, count(n), MPI_FLOAT, full, count(n), MPI_FLOAT, state_->comm));
+void Collectives::all_gather(void*, void* full, int64_t n, int64_t bytes) const {
+  const MPI_Datatype type = bytes == 2 ? MPI_UINT16_T : MPI_FLOAT;
+  LAWA_MPI(MPI_Allgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, full, count(n), type, state_->comm));
 }
 
 }  // namespace lawa::detail

@@ -12,11 +12,13 @@ void check(cudaError_t status) { LAWA_CHECK(status == cudaSuccess, "CUDA: ", cud
 
 struct Collectives::State {
   ncclComm_t comm{};
+  int rank = 0;
 };
 
 // Kokkos has chosen this rank's device already; the identifier that NCCL's ranks meet by travels over MPI.
 Collectives::Collectives(MPI_Comm comm) : state_(std::make_unique<State>()) {
-  int rank = 0, size = 1;
+  int size = 1;
+  int& rank = state_->rank;
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &size);
   ncclUniqueId id{};
@@ -33,8 +35,10 @@ void Collectives::reduce_scatter_sum(void* stream, const float* full, float* min
   check(cudaGetLastError());
 }
 
-void Collectives::all_gather(void* stream, const float* mine, float* full, int64_t n) const {
-  check(ncclAllGather(mine, full, static_cast<size_t>(n), ncclFloat, state_->comm, static_cast<cudaStream_t>(stream)));
+void Collectives::all_gather(void* stream, void* full, int64_t n, int64_t bytes) const {
+  const auto part = static_cast<size_t>(n * bytes);
+  const char* const mine = static_cast<char*>(full) + static_cast<size_t>(state_->rank) * part;
+  check(ncclAllGather(mine, full, part, ncclUint8, state_->comm, static_cast<cudaStream_t>(stream)));
   check(cudaGetLastError());
 }
 

@@ -139,16 +139,25 @@ void Communicator::on_root(const std::function<void()>& work) const {
   });
 }
 
+namespace {
+
+template <class T>
+void gather_in_place(const Communicator::State& state, const Exec& exec, const Vector<T>& full) {
+  const Phase phase("communication");
+  const int64_t n = rows(full) / state.size;
+  LAWA_CHECK(rows(full) == n * state.size, "all-gather of ", rows(full), " elements on ", state.size, " ranks");
+  if (state.size > 1) state.collectives.all_gather(stream_of(exec), full.data(), n, sizeof(T));
+}
+
+}  // namespace
+
 void Communicator::reduce_scatter_sum(const Exec& exec, const Vector<float>& full, const Vector<float>& mine) const {
   const Phase phase("communication");
   LAWA_CHECK(rows(full) == rows(mine) * size(), "reduce-scatter of ", rows(full), " elements into ", rows(mine), " on ", size(), " ranks");
   state_->collectives.reduce_scatter_sum(stream_of(exec), full.data(), mine.data(), rows(mine));
 }
 
-void Communicator::all_gather(const Exec& exec, const Vector<float>& mine, const Vector<float>& full) const {
-  const Phase phase("communication");
-  LAWA_CHECK(rows(full) == rows(mine) * size(), "all-gather of ", rows(mine), " elements into ", rows(full), " on ", size(), " ranks");
-  state_->collectives.all_gather(stream_of(exec), mine.data(), full.data(), rows(mine));
-}
+void Communicator::all_gather(const Exec& exec, const Vector<float>& full) const { gather_in_place(*state_, exec, full); }
+void Communicator::all_gather(const Exec& exec, const Vector<bf16>& full) const { gather_in_place(*state_, exec, full); }
 
 }  // namespace lawa

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "tensor/bf16.hpp"
 #include "tensor/tensor.hpp"
 
 namespace lawa {
@@ -47,8 +48,9 @@ class Communicator {
   // ---- device buffers, queued on exec's stream where there is one. Collective. ---------------------------------------------
   /// mine = my slice of the sum of `full` over all ranks. full (n * ranks), mine (n); they may not overlap.
   void reduce_scatter_sum(const Exec& exec, const Vector<float>& full, const Vector<float>& mine) const;
-  /// full = the ranks' `mine`, one after the other. mine (n), full (n * ranks); they may not overlap.
-  void all_gather(const Exec& exec, const Vector<float>& mine, const Vector<float>& full) const;
+  /// full (n * ranks): the r-th of the equal parts becomes what rank r has there.
+  void all_gather(const Exec& exec, const Vector<float>& full) const;
+  void all_gather(const Exec& exec, const Vector<bf16>& full) const;
 
   struct State;
   /// For the modules that speak MPI themselves (comm/mpi.hpp).

@@ -30,8 +30,9 @@ void visit(BatchConfig& c, Visitor&& v) {
   v("micro_sequences", c.micro_sequences, "sequences of one forward and backward on one rank; 0 = as many as fit memory_budget",
     between(0, 1 << 20));
   v("memory_budget", c.memory_budget, "bytes of activations a rank, where micro_sequences = 0", at_least(1));
-  v("recompute", c.recompute, "block: keep only the blocks' inputs and compute the rest again in the backward; less memory, the same numbers",
-    one_of({"none", "block"}));
+  v("recompute", c.recompute,
+    "what the backward computes again instead of keeping it: attention (up to its output), block (all but the blocks' inputs); less "
+    "memory, the same numbers", one_of({"none", "attention", "block"}));
 }
 
 class BatchPlan {

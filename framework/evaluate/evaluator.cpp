@@ -29,7 +29,7 @@ Evaluator::Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_se
   sequences_ = sequences > 0 ? sequences : available;
 }
 
-EvaluationResult Evaluator::evaluate(const Exec& exec, Gpt2& model) const {
+EvaluationResult Evaluator::evaluate(const Exec& exec, LanguageModel& model) const {
   const Range mine = split(sequences_, comm_->rank(), comm_->size());
   BatchBuffer buffer(batch_sequences_, length_);
   double loss = 0;

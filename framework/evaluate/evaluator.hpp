@@ -2,7 +2,7 @@
 #pragma once
 #include "comm/communicator.hpp"
 #include "data/token_file.hpp"
-#include "model/gpt2.hpp"
+#include "model/language_model.hpp"
 
 namespace lawa {
 
@@ -18,7 +18,7 @@ class Evaluator {
   Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_sequences, int64_t length, const Communicator& comm);
 
   /// Collective.
-  EvaluationResult evaluate(const Exec& exec, Gpt2& model) const;
+  EvaluationResult evaluate(const Exec& exec, LanguageModel& model) const;
 
  private:
   const TokenSet* tokens_;

@@ -5,13 +5,13 @@
 #include <cmath>
 
 #include "ops/gemm.hpp"
-#include "tensor/cursor.hpp"
+#include "tensor/convert.hpp"
 
 namespace lawa {
 namespace {
 
 constexpr int64_t head_rows = 512;  // rows whose logits exist at a time: N x V is never stored
-constexpr int64_t alignment = 16;   // elements; 64 bytes, a cache line
+constexpr int64_t alignment = 64;   // bytes, a cache line
 
 Tokens flat(const Matrix<int32_t>& ids) { return Tokens(ids.data(), ids.size()); }
 
@@ -23,67 +23,76 @@ void for_each_rows(int64_t n, F&& f) {
 
 }  // namespace
 
-Gpt2::Activations Gpt2::map_activations(const Gpt2Config& config, int64_t sequences, int64_t length, Purpose purpose, Cursor& at) {
-  const int64_t N = sequences * length, C = config.channels, tile = std::min(length, attention_tile);
+template <class S>
+auto Gpt2<S>::map_activations(const Gpt2Config& config, int64_t sequences, int64_t length, Purpose purpose, Cursor& at) -> Activations {
+  const int64_t N = sequences * length, C = config.channels, V = config.vocabulary;
+  const bool backward = purpose != Purpose::evaluation;
   const auto statistics = [&] {
-    const Vector<float> mean = at.vector(N);
-    return NormStatistics{mean, at.vector(N)};
-  };
-  const auto room = [&] {
-    BlockActivations b;
-    b.s1 = statistics();
-    b.h1 = at.matrix(N, C);
-    b.qkv = at.matrix(N, 3 * C);
-    b.log_sum = at.matrix(sequences * config.heads, length);
-    b.y = at.matrix(N, C);
-    b.x1 = at.matrix(N, C);
-    b.s2 = statistics();
-    b.h2 = at.matrix(N, C);
-    b.f = at.matrix(N, 4 * C);
-    b.g = at.matrix(N, 4 * C);
-    return b;
+    const auto mean = at.vector<float>(N);
+    return NormStatistics{mean, at.vector<float>(N)};
   };
   Activations a;
   for (int64_t l = 0; l < config.layers; ++l) {
-    a.blocks.push_back(l == 0 || purpose == Purpose::training ? room() : a.blocks[0]);  // else every block works in the same room
-    if (l == 0 || purpose != Purpose::evaluation) a.blocks.back().x = at.matrix(N, C);
+    BlockActivations b = l == 0 ? BlockActivations() : a.blocks[0];  // what a block doesn't keep is in the first one's room
+    if (l == 0 || backward) b.x = at.matrix<float>(N, C);
+    if (l == 0 || purpose == Purpose::training) {
+      b.s1 = statistics();
+      b.h1 = at.matrix<S>(N, C);
+      b.qkv = at.matrix<S>(N, 3 * C);
+      b.log_sum = at.matrix<float>(sequences * config.heads, length);
+      b.y = at.matrix<S>(N, C);
+    }
+    if (l == 0 || purpose == Purpose::training || purpose == Purpose::recompute_attention) {
+      b.x1 = at.matrix<float>(N, C);
+      b.s2 = statistics();
+      b.h2 = at.matrix<S>(N, C);
+      b.f = at.matrix<S>(N, 4 * C);
+      b.g = at.matrix<S>(N, 4 * C);
+    }
+    a.blocks.push_back(b);
   }
-  a.x = purpose == Purpose::evaluation ? a.blocks[0].x : at.matrix(N, C);
+  a.x = backward ? at.matrix<float>(N, C) : a.blocks[0].x;
   a.s = statistics();
-  a.h = at.matrix(N, C);
-  a.z = at.matrix(std::min(N, head_rows), config.vocabulary);
-  a.tile_a = at.matrix(tile, length);
-  if (purpose == Purpose::evaluation) return a;
-  a.tile_b = at.matrix(tile, length);
-  a.dx = at.matrix(N, C);
-  a.dh = at.matrix(N, C);
-  a.dr = at.matrix(N, C);
-  a.dqkv = at.matrix(N, 3 * C);
-  a.df = at.matrix(N, 4 * C);
+  a.h = at.matrix<S>(N, C);
+  a.z = at.matrix<float>(std::min(N, head_rows), V);
+  a.attention = AttentionRoom<S>::map(at, length, C / config.heads, backward);
+  if (!backward) return a;
+  a.dx = at.matrix<float>(N, C);
+  if constexpr (std::is_same_v<S, float>) {
+    a.dz = a.z;
+    a.dr = a.dx;
+  } else {
+    a.dz = at.matrix<S>(std::min(N, head_rows), V);
+    a.dr = at.matrix<S>(N, C);
+  }
+  a.dh = at.matrix<S>(N, C);
+  a.dqkv = at.matrix<S>(N, 3 * C);
+  a.df = at.matrix<S>(N, 4 * C);
   return a;
 }
 
-int64_t Gpt2::activation_bytes(const Gpt2Config& config, int64_t sequences, Purpose purpose) {
+template <class S>
+int64_t Gpt2<S>::activation_bytes(const Gpt2Config& config, int64_t sequences, Purpose purpose) {
   Cursor measure(nullptr, alignment);
   map_activations(config, sequences, config.context, purpose, measure);
-  return measure.used() * static_cast<int64_t>(sizeof(float));
+  return measure.used();
 }
 
-Gpt2::Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision)
+template <class S>
+Gpt2<S>::Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose)
     : config_(config),
       sequences_(sequences),
       purpose_(purpose),
-      precision_(precision),
       gelu_(config.gelu == "erf" ? Gelu::erf : Gelu::tanh),
-      weights_(zeros<float>("lawa::weights", flat_size)),
+      weights_(zeros<S>("lawa::weights", flat_size)),
       gradients_(zeros<float>("lawa::gradients", purpose == Purpose::evaluation ? 0 : flat_size)),
-      store_(uninitialised<float>("lawa::activations",
-                                  activation_bytes(config, sequences, purpose) / static_cast<int64_t>(sizeof(float)))),
-      w_(gpt2_tensors(config, weights_, precision)) {
+      store_(uninitialised<char>("lawa::activations", activation_bytes(config, sequences, purpose))),
+      w_(gpt2_tensors(config, weights_)) {
   if (purpose != Purpose::evaluation) dw_ = gpt2_tensors(config, gradients_);
 }
 
-void Gpt2::reserve(const Matrix<int32_t>& inputs) {
+template <class S>
+void Gpt2<S>::reserve(const Matrix<int32_t>& inputs) {
   const int64_t B = rows(inputs), T = columns(inputs);
   LAWA_CHECK(B > 0 && B <= sequences_ && T > 0 && T <= config_.context, "a batch of ", B, " sequences of ", T,
              " tokens for a model with room for ", sequences_, " of ", config_.context);
@@ -94,13 +103,15 @@ void Gpt2::reserve(const Matrix<int32_t>& inputs) {
   mapped_length_ = T;
 }
 
-Attention Gpt2::attention(int64_t layer, int64_t length) const {
+template <class S>
+Attention<S> Gpt2<S>::attention(int64_t layer, int64_t length) const {
   const double D = static_cast<double>(config_.channels / config_.heads);
   const double divisor = config_.scale_attention_by_layer ? static_cast<double>(layer + 1) : 1;
-  return {config_.heads, length, static_cast<float>(1 / (std::sqrt(D) * divisor)), a_.tile_a, a_.tile_b, precision_};
+  return {config_.heads, length, static_cast<float>(1 / (std::sqrt(D) * divisor)), a_.attention};
 }
 
-void Gpt2::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
+template <class S>
+void Gpt2<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
   reserve(inputs);
   const int64_t T = columns(inputs), L = config_.layers;
   embed(exec, flat(inputs), T, w_.wte, w_.wpe, a_.blocks[0].x);    // x = wte[token] + wpe[position]
@@ -108,76 +119,107 @@ void Gpt2::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
     const auto& a = a_.blocks[static_cast<size_t>(l)];
     const auto& w = w_.blocks[static_cast<size_t>(l)];
     const auto& x_next = l + 1 < L ? a_.blocks[static_cast<size_t>(l + 1)].x : a_.x;
-    inside_block(exec, l, T);
+    attention_half(exec, l, T);
+    mlp_half(exec, l);
     affine(exec, a.g, w.mlp_c_proj, x_next);                       // x'  = x1 + g W^T + b
     add(exec, a.x1, x_next, x_next);
   }
   norm(exec, a_.x, w_.ln_f, a_.s, a_.h);                           // h   = norm(x)
 }
 
-void Gpt2::inside_block(const Exec& exec, int64_t layer, int64_t length) {
+template <class S>
+void Gpt2<S>::attention_half(const Exec& exec, int64_t layer, int64_t length) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   norm(exec, a.x, w.ln_1, a.s1, a.h1);                             // h1  = norm(x)
   affine(exec, a.h1, w.c_attn, a.qkv);                             // qkv = h1 W^T + b
   attend(exec, attention(layer, length), a.qkv, a.log_sum, a.y);   // y   = softmax(scale q k^T) v
-  affine(exec, a.y, w.attn_c_proj, a.x1);                          // x1  = x + y W^T + b
-  add(exec, a.x, a.x1, a.x1);
-  norm(exec, a.x1, w.ln_2, a.s2, a.h2);                            // h2  = norm(x1)
-  affine(exec, a.h2, w.c_fc, a.f);                                 // f   = h2 W^T + b
-  gelu(exec, gelu_, a.f, a.g);                                     // g   = gelu(f)
 }
 
-double Gpt2::head(const Exec& exec, const Tokens& targets) {
+template <class S>
+void Gpt2<S>::mlp_half(const Exec& exec, int64_t layer) {
+  const auto& a = a_.blocks[static_cast<size_t>(layer)];
+  const auto& w = w_.blocks[static_cast<size_t>(layer)];
+  affine(exec, a.y, w.attn_c_proj, a.x1);                          // x1  = x + y W^T + b
+  add_norm(exec, a.x, a.x1, w.ln_2, a.s2, a.x1, a.h2);             // h2  = norm(x1)
+  affine(exec, a.h2, {w.c_fc.weight, {}}, a.f);                    // f   = h2 W^T + b
+  gelu(exec, gelu_, w.c_fc.bias, a.f, a.g);                        // g   = gelu(f)
+}
+
+template <class S>
+double Gpt2<S>::head(const Exec& exec, const Tokens& targets) {
   double loss = 0;
   for_each_rows(rows(a_.h), [&](Range some) {
-    const Matrix<float> h = slice(a_.h, some), z = slice(a_.z, {0, some.size()});
-    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z), precision_);  // z = h wte^T
+    const auto h = slice(a_.h, some);
+    const auto z = slice(a_.z, {0, some.size()});
+    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));  // z = h wte^T
     loss += cross_entropy(exec, z, slice(targets, some));
   });
   return loss;
 }
 
-double Gpt2::head_backward(const Exec& exec, const Tokens& targets, double scale) {
+/// Zeroes the gradients that kernels add to, and that no product overwrites; wte's is the head's product first.
+template <class S>
+void Gpt2<S>::clear_vectors(const Exec& exec) {
+  const auto clear = [&](const auto&... gradients) { (Kokkos::deep_copy(exec, gradients, 0.0f), ...); };
+  clear(dw_.wpe, dw_.ln_f.weight, dw_.ln_f.bias);
+  for (const auto& b : dw_.blocks)
+    clear(b.ln_1.weight, b.ln_1.bias, b.c_attn.bias, b.attn_c_proj.bias, b.ln_2.weight, b.ln_2.bias, b.c_fc.bias, b.mlp_c_proj.bias);
+}
+
+template <class S>
+double Gpt2<S>::head_backward(const Exec& exec, const Tokens& targets, double scale, float kept) {
   double loss = 0;
   for_each_rows(rows(a_.h), [&](Range some) {
-    const Matrix<float> h = slice(a_.h, some), z = slice(a_.z, {0, some.size()}), dh = slice(a_.dh, some);
-    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z), precision_);   // z = h wte^T
-    loss += cross_entropy_backward(exec, z, slice(targets, some), scale);                              // z is dz now
-    gemm(exec, 1, block(z), Transpose::yes, block(h), Transpose::no, 1, block(dw_.wte), precision_);   // dwte += dz^T h
-    gemm(exec, 1, block(z), Transpose::no, block(w_.wte), Transpose::no, 0, block(dh), precision_);    // dh = dz wte
+    const auto h = slice(a_.h, some), dh = slice(a_.dh, some), dz = slice(a_.dz, {0, some.size()});
+    const auto z = slice(a_.z, {0, some.size()});
+    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));     // z = h wte^T
+    loss += cross_entropy_backward(exec, z, slice(targets, some), scale, dz);
+    const float factor = some.begin == 0 ? kept : 1;
+    gemm(exec, 1, block(dz), Transpose::yes, block(h), Transpose::no, factor, block(dw_.wte));  // dwte += dz^T h
+    gemm(exec, 1, block(dz), Transpose::no, block(w_.wte), Transpose::no, 0, block(dh));    // dh = dz wte
   });
   return loss;
 }
 
-void Gpt2::block_backward(const Exec& exec, int64_t layer, int64_t length) {
+template <class S>
+void Gpt2<S>::block_backward(const Exec& exec, int64_t layer, int64_t length, float kept) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   const auto& dw = dw_.blocks[static_cast<size_t>(layer)];
-  const auto &dx = a_.dx, &dh = a_.dh, &dr = a_.dr, &df = a_.df;
-  if (purpose_ == Purpose::recompute && layer + 1 < config_.layers) inside_block(exec, layer, length);  // the last one is still there
-  affine_backward(exec, a.g, w.mlp_c_proj, dx, df, dw.mlp_c_proj);
-  gelu_backward(exec, gelu_, a.f, df, df);
-  affine_backward(exec, a.h2, w.c_fc, df, dh, dw.c_fc);
-  norm_backward(exec, a.x1, w.ln_2, a.s2, dh, dr, dw.ln_2);
-  add(exec, dx, dr, dx);
-  affine_backward(exec, a.y, w.attn_c_proj, dx, dh, dw.attn_c_proj);
-  attend_backward(exec, attention(layer, length), a.qkv, a.log_sum, a.y, dh, a_.dqkv);
-  affine_backward(exec, a.h1, w.c_attn, a_.dqkv, dh, dw.c_attn);
-  norm_backward(exec, a.x, w.ln_1, a.s1, dh, dr, dw.ln_1);
-  add(exec, dx, dr, dx);
+  const bool gone = layer + 1 < config_.layers;  // what isn't kept; the last block's is still there
+  if (purpose_ == Purpose::recompute_block && gone) {
+    attention_half(exec, layer, length);
+    mlp_half(exec, layer);
+  }
+  convert(exec, a_.dx, a_.dr);
+  affine_backward(exec, a.g, w.mlp_c_proj, a_.dr, a_.df, dw.mlp_c_proj, kept);
+  gelu_backward(exec, gelu_, a.f, a_.df, a_.df);
+  affine_backward(exec, a.h2, w.c_fc, a_.df, a_.dh, dw.c_fc, kept);
+  norm_backward(exec, a.x1, w.ln_2, a.s2, a_.dh, a_.dx, dw.ln_2);
+  if (purpose_ == Purpose::recompute_attention && gone) attention_half(exec, layer, length);
+  convert(exec, a_.dx, a_.dr);
+  affine_backward(exec, a.y, w.attn_c_proj, a_.dr, a_.dh, dw.attn_c_proj, kept);
+  attend_backward(exec, attention(layer, length), a.qkv, a.log_sum, a.y, a_.dh, a_.dqkv);
+  affine_backward(exec, a.h1, w.c_attn, a_.dqkv, a_.dh, dw.c_attn, kept);
+  norm_backward(exec, a.x, w.ln_1, a.s1, a_.dh, a_.dx, dw.ln_1);
 }
 
-double Gpt2::forward_backward(const Exec& exec, const TokenBatch& batch, double scale, const Finished& finished) {
+template <class S>
+double Gpt2<S>::forward_backward(const Exec& exec, const TokenBatch& batch, double scale, Gradients gradients,
+                                 const Finished& finished) {
   LAWA_CHECK(purpose_ != Purpose::evaluation, "this model was made for evaluation");
   const auto done = [&](Range range) { if (finished) finished(range); };
   const int64_t T = columns(batch.inputs);
+  const float kept = gradients == Gradients::add ? 1 : 0;
+  if (gradients == Gradients::overwrite) clear_vectors(exec);
   forward(exec, batch.inputs);
-  const double loss = head_backward(exec, flat(batch.targets), scale);
+  const double loss = head_backward(exec, flat(batch.targets), scale, kept);
+  Kokkos::deep_copy(exec, a_.dx, 0.0f);
   norm_backward(exec, a_.x, w_.ln_f, a_.s, a_.dh, a_.dx, dw_.ln_f);
   done({w_.blocks.back().range.end, w_.size});
   for (int64_t l = config_.layers - 1; l >= 0; --l) {
-    block_backward(exec, l, T);
+    block_backward(exec, l, T, kept);
     done(w_.blocks[static_cast<size_t>(l)].range);
   }
   embed_backward(exec, flat(batch.inputs), T, a_.dx, dw_.wte, dw_.wpe);
@@ -185,14 +227,19 @@ double Gpt2::forward_backward(const Exec& exec, const TokenBatch& batch, double 
   return loss;
 }
 
-double Gpt2::loss(const Exec& exec, const TokenBatch& batch) {
+template <class S>
+double Gpt2<S>::loss(const Exec& exec, const TokenBatch& batch) {
   forward(exec, batch.inputs);
   return head(exec, flat(batch.targets));
 }
 
-void Gpt2::logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z) {
+template <class S>
+void Gpt2<S>::logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z) {
   forward(exec, inputs);
-  gemm(exec, 1, block(a_.h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z), precision_);
+  gemm(exec, 1, block(a_.h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));
 }
+
+template class Gpt2<float>;
+template class Gpt2<bf16>;
 
 }  // namespace lawa

@@ -13,25 +13,32 @@ struct TokenBatch {
   Matrix<int32_t> inputs, targets;
 };
 
-/// recompute: training that keeps only the blocks' inputs, and computes the rest of a block again for its backward. evaluation: one
-/// block's activations, and no gradients.
-enum class Purpose { training, recompute, evaluation };
+/// What a model keeps between its forward and its backward, per block: everything; without what leads to the attention's output; its
+/// input alone. What isn't kept is computed again: the same numbers. Or it is for evaluation, and has no gradients.
+enum class Purpose { training, recompute_attention, recompute_block, evaluation };
 
+/// What a backward does with the gradients that are there already.
+enum class Gradients { add, overwrite };
+
+/// Gradients of this flat range won't change any more in this backward. Ranges come from the end to the front and cover P.
+using Finished = std::function<void(Range)>;
+
+/// S, float or bf16: what weights, and activations and their gradients on the way into matrix products, are kept as. Residuals, logits,
+/// statistics, losses and parameter gradients are float.
+template <class S>
 class Gpt2 {
  public:
   /// Room for batches of up to `sequences` sequences of config.context tokens. Weights (and gradients) have `flat_size` elements,
   /// at least the table's, for what communication pads; gradients begin at zero.
-  /// precision: of the matrix products; weights, activations, gradients and all sums are float32.
-  Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision = Precision::fp32);
+  Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose);
 
-  const Vector<float>& weights() const { return weights_; }      ///< (flat_size), file order
-  const Vector<float>& gradients() const { return gradients_; }  ///< the same; backward adds into it
+  const Vector<S>& weights() const { return weights_; }          ///< (flat_size), file order
+  const Vector<float>& gradients() const { return gradients_; }  ///< the same; of what it is padded with, always 0
 
-  /// Gradients of this flat range won't change any more in this backward. Ranges come from the end to the front and cover P.
-  using Finished = std::function<void(Range)>;
-
-  /// Returns the loss summed over the batch's tokens [nats]; adds scale * d(sum)/d(weights) into gradients(). Queued on exec.
-  double forward_backward(const Exec& exec, const TokenBatch& batch, double scale, const Finished& finished = {});
+  /// Returns the loss summed over the batch's tokens [nats]; gradients() becomes scale * d(sum)/d(weights), or that is added to it.
+  /// Queued on exec.
+  double forward_backward(const Exec& exec, const TokenBatch& batch, double scale, Gradients gradients = Gradients::add,
+                          const Finished& finished = {});
   /// The loss summed over the batch's tokens [nats].
   double loss(const Exec& exec, const TokenBatch& batch);
   /// Logits (B*T, V) of a batch's inputs.
@@ -41,34 +48,43 @@ class Gpt2 {
   static int64_t activation_bytes(const Gpt2Config& config, int64_t sequences, Purpose purpose);
 
  private:
-  /// What one block keeps for its backward; rows are N = B*T.
+  /// What one block computes on its way; rows are N = B*T.
   struct BlockActivations {
-    Matrix<float> x, h1, qkv, log_sum, y, x1, h2, f, g;
+    Matrix<float> x, log_sum, x1;
+    Matrix<S> h1, qkv, y, h2, f, g;
     NormStatistics s1, s2;
   };
   struct Activations {
     std::vector<BlockActivations> blocks;
-    Matrix<float> x, h, z;  ///< final residual, its norm; logits of some rows at a time
+    Matrix<float> x, z;  ///< final residual; logits of some rows at a time
+    Matrix<S> h, dz;     ///< the final residual's norm; gradients of the logits
     NormStatistics s;
-    Matrix<float> dx, dh, dr, dqkv, df, tile_a, tile_b;
+    Matrix<float> dx;    ///< gradient of the residual
+    Matrix<S> dr;        ///< the same as S
+    Matrix<S> dh, dqkv, df;
+    AttentionRoom<S> attention;
   };
-  static Activations map_activations(const Gpt2Config& config, int64_t sequences, int64_t length, Purpose purpose, class Cursor& at);
+  static Activations map_activations(const Gpt2Config& config, int64_t sequences, int64_t length, Purpose purpose, Cursor& at);
 
   void reserve(const Matrix<int32_t>& inputs);
-  Attention attention(int64_t layer, int64_t length) const;
+  Attention<S> attention(int64_t layer, int64_t length) const;
   void forward(const Exec& exec, const Matrix<int32_t>& inputs);
-  void inside_block(const Exec& exec, int64_t layer, int64_t length);
+  void attention_half(const Exec& exec, int64_t layer, int64_t length);
+  void mlp_half(const Exec& exec, int64_t layer);
   double head(const Exec& exec, const Tokens& targets);
-  double head_backward(const Exec& exec, const Tokens& targets, double scale);
-  void block_backward(const Exec& exec, int64_t layer, int64_t length);
+  void clear_vectors(const Exec& exec);
+  double head_backward(const Exec& exec, const Tokens& targets, double scale, float kept);
+  void block_backward(const Exec& exec, int64_t layer, int64_t length, float kept);
 
   Gpt2Config config_;
   int64_t sequences_;
   Purpose purpose_;
-  Precision precision_;
   Gelu gelu_;
-  Vector<float> weights_, gradients_, store_;
-  Gpt2Tensors w_, dw_;
+  Vector<S> weights_;
+  Vector<float> gradients_;
+  Vector<char> store_;
+  Gpt2Tensors<S> w_;
+  Gpt2Tensors<float> dw_;
   Activations a_;
   int64_t mapped_sequences_ = 0, mapped_length_ = 0;
 };

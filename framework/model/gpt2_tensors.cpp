@@ -8,46 +8,47 @@ namespace lawa {
 namespace {
 
 /// Maps tensors of a buffer and writes their table: the one walk below serves both.
+template <class S>
 struct Walk {
   Cursor cursor;
   ParameterTable table;
   bool bias, decay_embeddings;
-  Precision precision = Precision::fp32;
 
-  Matrix<float> matrix(const std::string& name, int64_t n, int64_t m, bool decay, double deviation) {
+  Matrix<S> matrix(const std::string& name, int64_t n, int64_t m, bool decay, double deviation) {
     table.add({.name = name + ".weight", .shape = {n, m}, .decay = decay, .deviation = deviation});
-    return cursor.matrix(n, m);
+    return cursor.matrix<S>(n, m);
   }
-  Vector<float> vector(const std::string& name, int64_t n, double value) {
+  Vector<S> vector(const std::string& name, int64_t n, double value) {
     table.add({.name = name, .shape = {n}, .mean = value});
-    return cursor.vector(n);
+    return cursor.vector<S>(n);
   }
-  Vector<float> optional_bias(const std::string& name, int64_t n) {
-    return bias ? vector(name + ".bias", n, 0) : Vector<float>();
+  Vector<S> optional_bias(const std::string& name, int64_t n) {
+    return bias ? vector(name + ".bias", n, 0) : Vector<S>();
   }
-  Matrix<float> embedding(const std::string& name, int64_t n, int64_t m) { return matrix(name, n, m, decay_embeddings, 0.02); }
-  Norm norm(const std::string& name, int64_t n) {
-    const Vector<float> weight = vector(name + ".weight", n, 1);
+  Matrix<S> embedding(const std::string& name, int64_t n, int64_t m) { return matrix(name, n, m, decay_embeddings, 0.02); }
+  Norm<S> norm(const std::string& name, int64_t n) {
+    const Vector<S> weight = vector(name + ".weight", n, 1);
     return {weight, optional_bias(name, n)};
   }
-  Affine affine(const std::string& name, int64_t out, int64_t in, double deviation) {
-    const Matrix<float> weight = matrix(name, out, in, true, deviation);
-    return {weight, optional_bias(name, out), precision};
+  Affine<S> affine(const std::string& name, int64_t out, int64_t in, double deviation) {
+    const Matrix<S> weight = matrix(name, out, in, true, deviation);
+    return {weight, optional_bias(name, out)};
   }
 };
 
 /// The layout of a GPT-2, written once: the order of these lines is the order of the file.
-Gpt2Tensors walk(const Gpt2Config& config, Walk& w) {
+template <class S>
+Gpt2Tensors<S> walk(const Gpt2Config& config, Walk<S>& w) {
   const int64_t C = config.channels;
   const double usual = 0.02, residual = 0.02 / std::sqrt(2.0 * static_cast<double>(config.layers));
-  Gpt2Tensors t;
+  Gpt2Tensors<S> t;
   t.wte = w.embedding("wte", config.vocabulary, C);
   t.wpe = w.embedding("wpe", config.context, C);
   w.table.end_group();
   for (int64_t l = 0; l < config.layers; ++l) {
     const std::string h = "h." + std::to_string(l) + ".";
     const int64_t begin = w.table.size();
-    Gpt2Block b;
+    Gpt2Block<S> b;
     b.ln_1 = w.norm(h + "ln_1", C);
     b.c_attn = w.affine(h + "attn.c_attn", 3 * C, C, usual);
     b.attn_c_proj = w.affine(h + "attn.c_proj", C, C, residual);
@@ -66,16 +67,20 @@ Gpt2Tensors walk(const Gpt2Config& config, Walk& w) {
 }  // namespace
 
 ParameterTable gpt2_parameters(const Gpt2Config& config, bool decay_embeddings) {
-  Walk w{.cursor = {}, .table = {}, .bias = config.bias, .decay_embeddings = decay_embeddings};
+  Walk<float> w{.cursor = {}, .table = {}, .bias = config.bias, .decay_embeddings = decay_embeddings};
   walk(config, w);
   return w.table;
 }
 
-Gpt2Tensors gpt2_tensors(const Gpt2Config& config, const Vector<float>& buffer, Precision precision) {
-  Walk w{.cursor = Cursor(buffer.data()), .table = {}, .bias = config.bias, .decay_embeddings = false, .precision = precision};
-  Gpt2Tensors tensors = walk(config, w);
+template <class S>
+Gpt2Tensors<S> gpt2_tensors(const Gpt2Config& config, const Vector<S>& buffer) {
+  Walk<S> w{.cursor = Cursor(buffer.data()), .table = {}, .bias = config.bias, .decay_embeddings = false};
+  Gpt2Tensors<S> tensors = walk(config, w);
   LAWA_CHECK(tensors.size <= rows(buffer), "a buffer of ", rows(buffer), " elements for ", tensors.size, " weights");
   return tensors;
 }
+
+template Gpt2Tensors<float> gpt2_tensors(const Gpt2Config&, const Vector<float>&);
+template Gpt2Tensors<bf16> gpt2_tensors(const Gpt2Config&, const Vector<bf16>&);
 
 }  // namespace lawa

@@ -8,18 +8,20 @@
 
 namespace lawa {
 
+template <class S>
 struct Gpt2Block {
-  Norm ln_1;
-  Affine c_attn, attn_c_proj;
-  Norm ln_2;
-  Affine c_fc, mlp_c_proj;
+  Norm<S> ln_1;
+  Affine<S> c_attn, attn_c_proj;
+  Norm<S> ln_2;
+  Affine<S> c_fc, mlp_c_proj;
   Range range;  ///< of all of them in the flat buffer
 };
 /// Views over one flat buffer; the same struct over another buffer is the gradient. The head shares wte.
+template <class S>
 struct Gpt2Tensors {
-  Matrix<float> wte, wpe;  ///< (V, C), (context, C)
-  std::vector<Gpt2Block> blocks;
-  Norm ln_f;
+  Matrix<S> wte, wpe;  ///< (V, C), (context, C)
+  std::vector<Gpt2Block<S>> blocks;
+  Norm<S> ln_f;
   int64_t size = 0;  ///< P
 };
 
@@ -27,7 +29,8 @@ struct Gpt2Tensors {
 /// weights 1, biases 0 (Radford et al. 2019; nanoGPT). decay: Linear weights, and the embeddings where asked for.
 ParameterTable gpt2_parameters(const Gpt2Config& config, bool decay_embeddings = false);
 
-/// The tensors of a flat buffer of at least gpt2_parameters(config).size() elements; precision: of their products.
-Gpt2Tensors gpt2_tensors(const Gpt2Config& config, const Vector<float>& buffer, Precision precision = Precision::fp32);
+/// The tensors of a flat buffer, float or bf16, of at least gpt2_parameters(config).size() elements.
+template <class S>
+Gpt2Tensors<S> gpt2_tensors(const Gpt2Config& config, const Vector<S>& buffer);
 
 }  // namespace lawa

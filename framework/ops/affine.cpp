@@ -4,27 +4,37 @@
 
 namespace lawa {
 
-void affine(const Exec& exec, const Matrix<float>& x, const Affine& p, const Matrix<float>& y) {
-  gemm(exec, 1, block(x), Transpose::no, block(p.weight), Transpose::yes, 0, block(y), p.precision);
+template <class S, class Out>
+void affine(const Exec& exec, const Matrix<S>& x, const Affine<S>& p, const Matrix<Out>& y) {
+  gemm(exec, 1, block(x), Transpose::no, block(p.weight), Transpose::yes, 0, block(y));
   if (rows(p.bias) == 0) return;
-  const Vector<float> bias = p.bias;
+  const Vector<S> bias = p.bias;
   Kokkos::parallel_for("lawa::bias", over(exec, rows(y)), KOKKOS_LAMBDA(int64_t n) {
     const int64_t width = columns(y);
-    float* const yn = &y(n, 0);
-    const float* const b = bias.data();
+    Out* const yn = &y(n, 0);
+    const S* const b = bias.data();
 #pragma omp simd
-    for (int64_t o = 0; o < width; ++o) yn[o] += b[o];
+    for (int64_t o = 0; o < width; ++o) yn[o] = yn[o] + b[o];
   });
 }
 
-void affine_backward(const Exec& exec, const Matrix<float>& x, const Affine& p, const Matrix<float>& dy, const Matrix<float>& dx,
-                     const Affine& dp) {
-  gemm(exec, 1, block(dy), Transpose::yes, block(x), Transpose::no, 1, block(dp.weight), p.precision);
-  gemm(exec, 1, block(dy), Transpose::no, block(p.weight), Transpose::no, 0, block(dx), p.precision);
+template <class S>
+void affine_backward(const Exec& exec, const Matrix<S>& x, const Affine<S>& p, const Matrix<S>& dy, const Matrix<S>& dx,
+                     const Affine<float>& dp, float kept) {
+  gemm(exec, 1, block(dy), Transpose::yes, block(x), Transpose::no, kept, block(dp.weight));
+  gemm(exec, 1, block(dy), Transpose::no, block(p.weight), Transpose::no, 0, block(dx));
   if (rows(dp.bias) == 0) return;
-  const float* const from = dy.data();
+  const S* const from = dy.data();
   const int64_t width = columns(dy);
-  add_column_sums(exec, rows(dy), dp.bias, KOKKOS_LAMBDA(int64_t n, int64_t c) { return from[n * width + c]; });
+  add_column_sums(exec, rows(dy), dp.bias, KOKKOS_LAMBDA(int64_t n, int64_t c) -> float { return from[n * width + c]; });
 }
+
+template void affine(const Exec&, const Matrix<float>&, const Affine<float>&, const Matrix<float>&);
+template void affine(const Exec&, const Matrix<bf16>&, const Affine<bf16>&, const Matrix<float>&);
+template void affine(const Exec&, const Matrix<bf16>&, const Affine<bf16>&, const Matrix<bf16>&);
+template void affine_backward(const Exec&, const Matrix<float>&, const Affine<float>&, const Matrix<float>&, const Matrix<float>&,
+                              const Affine<float>&, float);
+template void affine_backward(const Exec&, const Matrix<bf16>&, const Affine<bf16>&, const Matrix<bf16>&, const Matrix<bf16>&,
+                              const Affine<float>&, float);
 
 }  // namespace lawa

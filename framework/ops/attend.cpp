@@ -7,15 +7,15 @@
 namespace lawa {
 namespace {
 
-/// One head of one sequence: where its rows and columns lie, and its tiles of queries.
+/// One head of one sequence: where its rows and columns lie.
 struct Head {
   Range sequence;  ///< rows of qkv and y
   Range q, k, v;   ///< columns of qkv
   int64_t index;   ///< b*H + h, the row of log_sum
 };
 
-template <class F>
-void for_each_head(const Attention& shape, const Matrix<float>& qkv, F&& f) {
+template <class S, class F>
+void for_each_head(const Attention<S>& shape, const Matrix<S>& qkv, F&& f) {
   const int64_t C = columns(qkv) / 3, D = C / shape.heads, T = shape.sequence_length;
   for (int64_t b = 0; b < rows(qkv) / T; ++b)
     for (int64_t h = 0; h < shape.heads; ++h)
@@ -28,12 +28,13 @@ Range positions(const Head& head, int64_t first, int64_t last) {
   return {head.sequence.begin + first, head.sequence.begin + last};
 }
 
-/// Turns the scores of queries [first, first + rows) against keys [0, keys) into probabilities in place; keeps their log sums.
-void causal_softmax(const Exec& exec, const Block& scores, int64_t first, const Matrix<float>& log_sum, int64_t head) {
-  float* const p = scores.data;
-  const int64_t stride = scores.stride, keys = scores.columns;
+/// The probabilities of queries [first, first + rows) for keys [0, keys) from their scores, which are overwritten; keeps their log sums.
+template <class S>
+void causal_softmax(const Exec& exec, const Block<float>& scores, int64_t first, const Matrix<float>& log_sum, int64_t head,
+                    const Block<S>& p) {
   Kokkos::parallel_for("lawa::causal_softmax", over(exec, scores.rows), KOKKOS_LAMBDA(int64_t i) {
-    float* const row = p + i * stride;
+    float* const row = scores.data + i * scores.stride;
+    S* const to = p.data + i * p.stride;
     const int64_t visible = first + i + 1;
     float top = row[0], sum = 0;
 #pragma omp simd reduction(max : top)
@@ -42,84 +43,130 @@ void causal_softmax(const Exec& exec, const Block& scores, int64_t first, const 
     for (int64_t u = 0; u < visible; ++u) sum += row[u] = exponential(row[u] - top);
     const float inverse = 1 / sum;
 #pragma omp simd
-    for (int64_t u = 0; u < visible; ++u) row[u] *= inverse;
+    for (int64_t u = 0; u < visible; ++u) to[u] = row[u] * inverse;
 #pragma omp simd
-    for (int64_t u = visible; u < keys; ++u) row[u] = 0;
+    for (int64_t u = visible; u < p.columns; ++u) to[u] = 0.0f;
     log_sum(head, first + i) = top + static_cast<float>(logarithm(sum));
   });
 }
 
 /// The probabilities again, from the scores and their log sums.
-void causal_exp(const Exec& exec, const Block& scores, int64_t first, const Matrix<float>& log_sum, int64_t head) {
-  float* const p = scores.data;
-  const int64_t stride = scores.stride, keys = scores.columns;
+template <class S>
+void causal_exp(const Exec& exec, const Block<float>& scores, int64_t first, const Matrix<float>& log_sum, int64_t head,
+                const Block<S>& p) {
   Kokkos::parallel_for("lawa::causal_exp", over(exec, scores.rows), KOKKOS_LAMBDA(int64_t i) {
-    float* const row = p + i * stride;
+    const float* const row = scores.data + i * scores.stride;
+    S* const to = p.data + i * p.stride;
     const int64_t visible = first + i + 1;
     const float shift = log_sum(head, first + i);
 #pragma omp simd
-    for (int64_t u = 0; u < visible; ++u) row[u] = exponential(row[u] - shift);
+    for (int64_t u = 0; u < visible; ++u) to[u] = exponential(row[u] - shift);
 #pragma omp simd
-    for (int64_t u = visible; u < keys; ++u) row[u] = 0;
+    for (int64_t u = visible; u < p.columns; ++u) to[u] = 0.0f;
   });
 }
 
-/// dS = P * (dP - rowsum(dY * Y)), over dP.
-void softmax_backward(const Exec& exec, const Block& probabilities, const Block& gradients, const Block& y, const Block& dy) {
-  Kokkos::parallel_for("lawa::softmax_backward", over(exec, probabilities.rows), KOKKOS_LAMBDA(int64_t i) {
-    const float* const p = probabilities.data + i * probabilities.stride;
-    const float* const yi = y.data + i * y.stride;
-    const float* const dyi = dy.data + i * dy.stride;
-    float* const d = gradients.data + i * gradients.stride;
+/// dS = P * (dP - rowsum(dY * Y))
+template <class S>
+void softmax_backward(const Exec& exec, const Block<S>& p, const Block<float>& dp, const Block<S>& y, const Block<S>& dy,
+                      const Block<S>& ds) {
+  Kokkos::parallel_for("lawa::softmax_backward", over(exec, p.rows), KOKKOS_LAMBDA(int64_t i) {
+    const S* const pi = p.data + i * p.stride;
+    const S* const yi = y.data + i * y.stride;
+    const S* const dyi = dy.data + i * dy.stride;
+    const float* const from = dp.data + i * dp.stride;
+    S* const to = ds.data + i * ds.stride;
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t c = 0; c < y.columns; ++c) sum += dyi[c] * yi[c];
 #pragma omp simd
-    for (int64_t u = 0; u < probabilities.columns; ++u) d[u] = p[u] * (d[u] - sum);
+    for (int64_t u = 0; u < p.columns; ++u) to[u] = pi[u] * (from[u] - sum);
   });
 }
 
-Block tile(const Matrix<float>& room, int64_t queries, int64_t keys) { return {room.data(), queries, keys, columns(room)}; }
+/// What was added up in float, as S.
+template <class S>
+void keep(const Exec& exec, const Matrix<float>& sums, const Block<S>& to) {
+  Kokkos::parallel_for("lawa::keep", over(exec, to.rows), KOKKOS_LAMBDA(int64_t i) {
+    const float* const from = &sums(i, 0);
+    S* const row = to.data + i * to.stride;
+#pragma omp simd
+    for (int64_t c = 0; c < to.columns; ++c) row[c] = from[c];
+  });
+}
 
 }  // namespace
 
-void attend(const Exec& exec, const Attention& shape, const Matrix<float>& qkv, const Matrix<float>& log_sum,
-            const Matrix<float>& y) {
+template <class S>
+AttentionRoom<S> AttentionRoom<S>::map(Cursor& at, int64_t length, int64_t width, bool backward) {
+  const int64_t tile = std::min(length, attention_tile), more = backward ? 1 : 0;
+  AttentionRoom room;
+  room.scores = at.matrix<float>(tile, length);
+  room.score_gradients = at.matrix<float>(more * tile, length);
+  if constexpr (std::is_same_v<S, float>) {
+    room.p = room.scores;
+    room.ds = room.score_gradients;
+  } else {
+    room.p = at.matrix<S>(tile, length);
+    room.ds = at.matrix<S>(more * tile, length);
+  }
+  room.dk = at.matrix<float>(more * length, width);
+  room.dv = at.matrix<float>(more * length, width);
+  return room;
+}
+
+template <class S>
+void attend(const Exec& exec, const Attention<S>& shape, const Matrix<S>& qkv, const Matrix<float>& log_sum, const Matrix<S>& y) {
   const Phase phase("attention");
-  const int64_t T = shape.sequence_length, step = rows(shape.tile_a);
+  const AttentionRoom<S>& room = shape.room;
+  const int64_t T = shape.sequence_length, step = rows(room.scores);
   for_each_head(shape, qkv, [&](const Head& head) {
     for (int64_t first = 0; first < T; first += step) {
       const int64_t last = std::min(first + step, T);
       const Range queries = positions(head, first, last), keys = positions(head, 0, last);
-      const Block p = tile(shape.tile_a, last - first, last);
-      gemm(exec, shape.scale, block(qkv, queries, head.q), Transpose::no, block(qkv, keys, head.k), Transpose::yes, 0, p, shape.precision);
-      causal_softmax(exec, p, first, log_sum, head.index);
-      gemm(exec, 1, p, Transpose::no, block(qkv, keys, head.v), Transpose::no, 0, block(y, queries, head.q), shape.precision);
+      const auto scores = corner(room.scores, last - first, last);
+      const auto p = corner(room.p, last - first, last);
+      gemm(exec, shape.scale, block(qkv, queries, head.q), Transpose::no, block(qkv, keys, head.k), Transpose::yes, 0, scores);
+      causal_softmax(exec, scores, first, log_sum, head.index, p);
+      gemm(exec, 1, p, Transpose::no, block(qkv, keys, head.v), Transpose::no, 0, block(y, queries, head.q));
     }
   });
 }
 
-void attend_backward(const Exec& exec, const Attention& shape, const Matrix<float>& qkv, const Matrix<float>& log_sum,
-                     const Matrix<float>& y, const Matrix<float>& dy, const Matrix<float>& dqkv) {
+template <class S>
+void attend_backward(const Exec& exec, const Attention<S>& shape, const Matrix<S>& qkv, const Matrix<float>& log_sum, const Matrix<S>& y,
+                     const Matrix<S>& dy, const Matrix<S>& dqkv) {
   const Phase phase("attention");
-  const int64_t T = shape.sequence_length, step = rows(shape.tile_a), tiles = (T + step - 1) / step;
+  const AttentionRoom<S>& room = shape.room;
+  const int64_t T = shape.sequence_length, step = rows(room.scores), tiles = (T + step - 1) / step;
   for_each_head(shape, qkv, [&](const Head& head) {
     for (int64_t i = tiles - 1; i >= 0; --i) {  // the last tile sees every key, so it overwrites; the others add
       const int64_t first = i * step, last = std::min(first + step, T);
       const float beta = i == tiles - 1 ? 0 : 1;
       const Range queries = positions(head, first, last), keys = positions(head, 0, last);
-      const Block q = block(qkv, queries, head.q), k = block(qkv, keys, head.k), v = block(qkv, keys, head.v);
-      const Block yi = block(y, queries, head.q), dyi = block(dy, queries, head.q);
-      const Block p = tile(shape.tile_a, last - first, last), ds = tile(shape.tile_b, last - first, last);
-      gemm(exec, shape.scale, q, Transpose::no, k, Transpose::yes, 0, p, shape.precision);
-      causal_exp(exec, p, first, log_sum, head.index);
-      gemm(exec, 1, p, Transpose::yes, dyi, Transpose::no, beta, block(dqkv, keys, head.v), shape.precision);
-      gemm(exec, 1, dyi, Transpose::no, v, Transpose::yes, 0, ds, shape.precision);
-      softmax_backward(exec, p, ds, yi, dyi);
-      gemm(exec, shape.scale, ds, Transpose::no, k, Transpose::no, 0, block(dqkv, queries, head.q), shape.precision);
-      gemm(exec, shape.scale, ds, Transpose::yes, q, Transpose::no, beta, block(dqkv, keys, head.k), shape.precision);
+      const auto q = block(qkv, queries, head.q), k = block(qkv, keys, head.k), v = block(qkv, keys, head.v);
+      const auto yi = block(y, queries, head.q), dyi = block(dy, queries, head.q);
+      const auto scores = corner(room.scores, last - first, last), dp = corner(room.score_gradients, last - first, last);
+      const auto p = corner(room.p, last - first, last), ds = corner(room.ds, last - first, last);
+      gemm(exec, shape.scale, q, Transpose::no, k, Transpose::yes, 0, scores);
+      causal_exp(exec, scores, first, log_sum, head.index, p);
+      gemm(exec, 1, p, Transpose::yes, dyi, Transpose::no, beta, corner(room.dv, last, v.columns));
+      gemm(exec, 1, dyi, Transpose::no, v, Transpose::yes, 0, dp);
+      softmax_backward(exec, p, dp, yi, dyi, ds);
+      gemm(exec, shape.scale, ds, Transpose::no, k, Transpose::no, 0, block(dqkv, queries, head.q));
+      gemm(exec, shape.scale, ds, Transpose::yes, q, Transpose::no, beta, corner(room.dk, last, k.columns));
     }
+    keep(exec, room.dk, block(dqkv, head.sequence, head.k));
+    keep(exec, room.dv, block(dqkv, head.sequence, head.v));
   });
 }
+
+#define LAWA_INSTANTIATE(S)                                                                                                          \
+  template struct AttentionRoom<S>;                                                                                                  \
+  template void attend(const Exec&, const Attention<S>&, const Matrix<S>&, const Matrix<float>&, const Matrix<S>&);                  \
+  template void attend_backward(const Exec&, const Attention<S>&, const Matrix<S>&, const Matrix<float>&, const Matrix<S>&,          \
+                                const Matrix<S>&, const Matrix<S>&);
+LAWA_INSTANTIATE(float)
+LAWA_INSTANTIATE(bf16)
 
 }  // namespace lawa

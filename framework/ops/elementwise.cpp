@@ -5,18 +5,35 @@ namespace lawa {
 namespace {
 
 /// y[i] = f(a[i], b[i]), a row at a time so that the inner loop becomes vector instructions.
-template <class F>
-void map(const char* name, const Exec& exec, const Matrix<float>& a, const Matrix<float>& b, const Matrix<float>& y, const F& f) {
+template <class S, class F>
+void map(const char* name, const Exec& exec, const Matrix<S>& a, const Matrix<S>& b, const Matrix<S>& y, const F& f) {
   const int64_t width = columns(y);
-  const float* const as = a.data();
-  const float* const bs = b.data();
-  float* const ys = y.data();
+  const S* const as = a.data();
+  const S* const bs = b.data();
+  S* const ys = y.data();
   Kokkos::parallel_for(name, over(exec, rows(y)), KOKKOS_LAMBDA(int64_t n) {
-    const float* const an = as + n * width;
-    const float* const bn = bs + n * width;
-    float* const yn = ys + n * width;
+    const S* const an = as + n * width;
+    const S* const bn = bs + n * width;
+    S* const yn = ys + n * width;
 #pragma omp simd
     for (int64_t c = 0; c < width; ++c) yn[c] = f(an[c], bn[c]);
+  });
+}
+
+/// x[n][c] += bias[c] where there is a bias; y = f(x).
+template <class S, class F>
+void biased_map(const char* name, const Exec& exec, const Vector<S>& bias, const Matrix<S>& x, const Matrix<S>& y, const F& f) {
+  if (rows(bias) == 0) return map(name, exec, x, x, y, KOKKOS_LAMBDA(float a, float) { return f(a); });
+  const int64_t width = columns(y);
+  const S* const b = bias.data();
+  Kokkos::parallel_for(name, over(exec, rows(y)), KOKKOS_LAMBDA(int64_t n) {
+    S* const xn = &x(n, 0);
+    S* const yn = &y(n, 0);
+#pragma omp simd
+    for (int64_t c = 0; c < width; ++c) {
+      xn[c] = xn[c] + b[c];
+      yn[c] = f(xn[c]);
+    }
   });
 }
 
@@ -26,15 +43,17 @@ constexpr float inverse_sqrt_2 = 0.707106781186547524f, inverse_sqrt_2pi = 0.398
 }  // namespace
 
 // tanh form: x/2 (1 + tanh u) = x sigmoid(2u) with u = slope (x + cubic x^3)
-void gelu(const Exec& exec, Gelu form, const Matrix<float>& x, const Matrix<float>& y) {
+template <class S>
+void gelu(const Exec& exec, Gelu form, const Vector<S>& bias, const Matrix<S>& x, const Matrix<S>& y) {
   if (form == Gelu::tanh)
-    map("lawa::gelu_tanh", exec, x, x, y, KOKKOS_LAMBDA(float a, float) { return a * sigmoid(2 * slope * (a + cubic * a * a * a)); });
+    biased_map("lawa::gelu_tanh", exec, bias, x, y, KOKKOS_LAMBDA(float a) { return a * sigmoid(2 * slope * (a + cubic * a * a * a)); });
   else
-    map("lawa::gelu_erf", exec, x, x, y, KOKKOS_LAMBDA(float a, float) { return 0.5f * a * (1 + error_function(a * inverse_sqrt_2)); });
+    biased_map("lawa::gelu_erf", exec, bias, x, y, KOKKOS_LAMBDA(float a) { return 0.5f * a * (1 + error_function(a * inverse_sqrt_2)); });
 }
 
 // tanh form: s + x s (1 - s) 2u' with s = sigmoid(2u); erf form: Phi(x) + x phi(x)
-void gelu_backward(const Exec& exec, Gelu form, const Matrix<float>& x, const Matrix<float>& dy, const Matrix<float>& dx) {
+template <class S>
+void gelu_backward(const Exec& exec, Gelu form, const Matrix<S>& x, const Matrix<S>& dy, const Matrix<S>& dx) {
   if (form == Gelu::tanh)
     map("lawa::gelu_tanh_backward", exec, x, dy, dx, KOKKOS_LAMBDA(float a, float d) {
       const float e = exponential(-2 * slope * (a + cubic * a * a * a)), s = 1 / (1 + e);
@@ -49,5 +68,10 @@ void gelu_backward(const Exec& exec, Gelu form, const Matrix<float>& x, const Ma
 void add(const Exec& exec, const Matrix<float>& a, const Matrix<float>& b, const Matrix<float>& y) {
   map("lawa::add", exec, a, b, y, KOKKOS_LAMBDA(float left, float right) { return left + right; });
 }
+
+template void gelu(const Exec&, Gelu, const Vector<float>&, const Matrix<float>&, const Matrix<float>&);
+template void gelu(const Exec&, Gelu, const Vector<bf16>&, const Matrix<bf16>&, const Matrix<bf16>&);
+template void gelu_backward(const Exec&, Gelu, const Matrix<float>&, const Matrix<float>&, const Matrix<float>&);
+template void gelu_backward(const Exec&, Gelu, const Matrix<bf16>&, const Matrix<bf16>&, const Matrix<bf16>&);
 
 }  // namespace lawa

@@ -2,17 +2,21 @@
 
 namespace lawa {
 
-void embed(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<float>& wte, const Matrix<float>& wpe,
+template <class S>
+void embed(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<S>& wte, const Matrix<S>& wpe,
            const Matrix<float>& x) {
   Kokkos::parallel_for("lawa::embed", over(exec, rows(x)), KOKKOS_LAMBDA(int64_t n) {
     const int64_t C = columns(x);
-    const float* const token = &wte(ids(n), 0);
-    const float* const position = &wpe(n % sequence_length, 0);
+    const S* const token = &wte(ids(n), 0);
+    const S* const position = &wpe(n % sequence_length, 0);
     float* const xn = &x(n, 0);
 #pragma omp simd
     for (int64_t c = 0; c < C; ++c) xn[c] = token[c] + position[c];
   });
 }
+
+template void embed(const Exec&, const Tokens&, int64_t, const Matrix<float>&, const Matrix<float>&, const Matrix<float>&);
+template void embed(const Exec&, const Tokens&, int64_t, const Matrix<bf16>&, const Matrix<bf16>&, const Matrix<float>&);
 
 // Several rows may add into one row of dwte: each work item owns a few channels of all rows and adds in the rows' order.
 void embed_backward(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<float>& dx,

@@ -1,37 +1,40 @@
 // The matrix product: one function, one backend file (gemm_onednn.cpp, gemm_blas.cpp, gemm_cublas.cpp).
 #pragma once
 #include "ops/precision.hpp"
+#include "tensor/bf16.hpp"
 #include "tensor/tensor.hpp"
 
 namespace lawa {
 
 /// A row-major block of a larger matrix: rows lie `stride` elements apart.
+template <class T>
 struct Block {
-  float* data = nullptr;
+  T* data = nullptr;
   int64_t rows = 0, columns = 0, stride = 0;
 };
 
-inline Block block(const Matrix<float>& x) { return {x.data(), rows(x), columns(x), columns(x)}; }
+template <class T>
+Block<T> block(const Matrix<T>& x) {
+  return {x.data(), rows(x), columns(x), columns(x)};
+}
 /// Rows [r.begin, r.end) and columns [c.begin, c.end) of a matrix.
-inline Block block(const Matrix<float>& x, Range r, Range c) {
+template <class T>
+Block<T> block(const Matrix<T>& x, Range r, Range c) {
   return {x.data() + r.begin * columns(x) + c.begin, r.size(), c.size(), columns(x)};
+}
+/// The first rows and columns of a matrix that is room for them.
+template <class T>
+Block<T> corner(const Matrix<T>& x, int64_t rows, int64_t columns) {
+  return block(x, {0, rows}, {0, columns});
 }
 
 enum class Transpose { no, yes };
 
-/// C = alpha op(A) op(B) + beta C; with beta = 0, C is only written. bf16 rounds A and B to bfloat16 on their way in. Queued on exec.
-/// Errors: shapes that don't fit.
-void gemm(const Exec& exec, float alpha, Block a, Transpose transpose_a, Block b, Transpose transpose_b, float beta, Block c,
-          Precision precision = Precision::fp32);
-/// Whether this build and processor can.
+/// C = alpha op(A) op(B) + beta C, with sums in float32; with beta = 0, C is only written. A and B are float or bf16, both the same, and
+/// C is float or of their type. Queued on exec. Errors: shapes that don't fit.
+template <class In, class Out>
+void gemm(const Exec& exec, float alpha, Block<In> a, Transpose transpose_a, Block<In> b, Transpose transpose_b, float beta, Block<Out> c);
+/// Whether this build and processor can multiply such numbers.
 bool multiplies_in(Precision precision);
-
-namespace detail {
-/// What a backend file implements; the second: row-major C (m, n) = alpha op(A) op(B) + beta C with op(A) (m, k), op(B) (k, n); strides are
-/// elements between rows as stored; `stream` is stream_of(exec).
-bool multiplies_in(Precision precision);
-void gemm(void* stream, Precision precision, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a,
-          int64_t stride_a, const float* b, int64_t stride_b, float beta, float* c, int64_t stride_c);
-}  // namespace detail
 
 }  // namespace lawa

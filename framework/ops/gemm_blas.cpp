@@ -1,6 +1,7 @@
 #include <cblas.h>
 
-#include "ops/gemm.hpp"
+#include "core/error.hpp"
+#include "ops/gemm_backend.hpp"
 
 namespace lawa::detail {
 namespace {
@@ -12,11 +13,11 @@ int size(int64_t value) {
 
 bool multiplies_in(Precision precision) { return precision == Precision::fp32; }
 
-void gemm(void*, Precision precision, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a,
-          int64_t stride_a, const float* b, int64_t stride_b, float beta, float* c, int64_t stride_c) {
-  LAWA_CHECK(multiplies_in(precision), "BLAS has no product of bfloat16 numbers: build with oneDNN");
-  cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, size(m), size(n),
-              size(k), alpha, a, size(stride_a), b, size(stride_b), beta, c, size(stride_c));
+void gemm(void*, const Product& p, const void* a, const void* b, void* c) {
+  LAWA_CHECK(multiplies_in(p.inputs), "BLAS has no product of bfloat16 numbers: build with oneDNN");
+  cblas_sgemm(CblasRowMajor, p.transpose_a ? CblasTrans : CblasNoTrans, p.transpose_b ? CblasTrans : CblasNoTrans, size(p.m), size(p.n),
+              size(p.k), p.alpha, static_cast<const float*>(a), size(p.stride_a), static_cast<const float*>(b), size(p.stride_b), p.beta,
+              static_cast<float*>(c), size(p.stride_c));
 }
 
 }  // namespace lawa::detail

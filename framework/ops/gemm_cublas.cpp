@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "core/error.hpp"
-#include "ops/precision.hpp"
+#include "ops/gemm_backend.hpp"
 
 namespace lawa::detail {
 namespace {
@@ -19,19 +19,19 @@ struct Handle {
   Handle& operator=(const Handle&) = delete;
 };
 
+cudaDataType_t type_of(Precision precision) { return precision == Precision::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
+
 }  // namespace
 
 bool multiplies_in(Precision) { return true; }
 
-void gemm(void* stream, Precision precision, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a,
-          int64_t stride_a, const float* b, int64_t stride_b, float beta, float* c, int64_t stride_c) {
+void gemm(void* stream, const Product& p, const void* a, const void* b, void* c) {
   thread_local Handle cublas;
   check(cublasSetStream(cublas.handle, static_cast<cudaStream_t>(stream)));
   // Row-major C = op(A) op(B) is column-major C^T = op(B)^T op(A)^T, and the stored blocks are those transposes already.
-  const cublasComputeType_t type = precision == Precision::bf16 ? CUBLAS_COMPUTE_32F_FAST_16BF : CUBLAS_COMPUTE_32F;
-  check(cublasGemmEx_64(cublas.handle, transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, n, m, k,
-                        &alpha, b, CUDA_R_32F, stride_b, a, CUDA_R_32F, stride_a, &beta, c, CUDA_R_32F, stride_c, type,
-                        CUBLAS_GEMM_DEFAULT));
+  check(cublasGemmEx_64(cublas.handle, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, p.n, p.m, p.k,
+                        &p.alpha, b, type_of(p.inputs), p.stride_b, a, type_of(p.inputs), p.stride_a, &p.beta, c, type_of(p.output),
+                        p.stride_c, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
 }
 
 }  // namespace lawa::detail

@@ -1,71 +1,48 @@
 #include <oneapi/dnnl/dnnl.h>
 
-#include <bit>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
-#include <tuple>
-#include <vector>
 
-#include "ops/gemm.hpp"
+#include "core/error.hpp"
+#include "ops/gemm_backend.hpp"
 
 namespace lawa::detail {
 namespace {
 
 using dnnl::memory;
 
-memory::desc strided(int64_t n, int64_t m, memory::data_type type, int64_t stride, bool transposed) {
-  return {{n, m}, type, transposed ? memory::dims{1, stride} : memory::dims{stride, 1}};
+memory::data_type type_of(Precision precision) { return precision == Precision::bf16 ? memory::data_type::bf16 : memory::data_type::f32; }
+
+memory::desc strided(int64_t n, int64_t m, Precision precision, int64_t stride, bool transposed) {
+  return {{n, m}, type_of(precision), transposed ? memory::dims{1, stride} : memory::dims{stride, 1}};
 }
 
-/// (rows, columns) floats to bfloat16, the nearest and ties to even, without gaps between rows. A NaN may become infinity.
-void narrow(const float* x, int64_t rows, int64_t columns, int64_t stride, std::vector<uint16_t>& out) {
-  out.resize(static_cast<size_t>(rows * columns));
-  for (int64_t i = 0; i < rows; ++i) {
-    const float* const from = x + i * stride;
-    uint16_t* const to = out.data() + i * columns;
-#pragma omp simd
-    for (int64_t j = 0; j < columns; ++j) {
-      const auto bits = std::bit_cast<uint32_t>(from[j]);
-      to[j] = static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-    }
-  }
-}
-
-/// Products of bfloat16 numbers with float32 sums: oneDNN's primitives by shape, and room for the narrowed operands.
-class Bf16Products {
+/// oneDNN's primitives for products of bfloat16 numbers, each made when it is first asked for.
+class Primitives {
  public:
-  struct Shape {
-    bool transpose_a, transpose_b;
-    int64_t m, n, k;
-    float alpha, beta;
-    int64_t stride_c;
-    auto operator<=>(const Shape&) const = default;
-  };
-
-  void run(const Shape& s, const float* a, int64_t stride_a, const float* b, int64_t stride_b, float* c) {
-    narrow(a, s.transpose_a ? s.k : s.m, s.transpose_a ? s.m : s.k, stride_a, a_);
-    narrow(b, s.transpose_b ? s.n : s.k, s.transpose_b ? s.k : s.n, stride_b, b_);
-    const auto found = products_.find(s);
-    const Product& product = found != products_.end() ? found->second : products_.emplace(s, make(s)).first->second;
-    const memory in_a(product.a, engine_, a_.data()), in_b(product.b, engine_, b_.data()), out(product.c, engine_, c);
-    product.primitive.execute(stream_, {{DNNL_ARG_SRC, in_a}, {DNNL_ARG_WEIGHTS, in_b}, {DNNL_ARG_DST, out}});
+  void run(const Product& p, const void* a, const void* b, void* c) {
+    const auto found = made_.find(p);
+    const Primitive& primitive = found != made_.end() ? found->second : made_.emplace(p, make(p)).first->second;
+    const memory in_a(primitive.a, engine_, const_cast<void*>(a)), in_b(primitive.b, engine_, const_cast<void*>(b));
+    const memory out(primitive.c, engine_, c);
+    primitive.matmul.execute(stream_, {{DNNL_ARG_SRC, in_a}, {DNNL_ARG_WEIGHTS, in_b}, {DNNL_ARG_DST, out}});
     stream_.wait();
   }
 
  private:
-  struct Product {
+  struct Primitive {
     memory::desc a, b, c;
-    dnnl::matmul primitive;
+    dnnl::matmul matmul;
   };
-  Product make(const Shape& s) const {
-    const auto a = strided(s.m, s.k, memory::data_type::bf16, s.transpose_a ? s.m : s.k, s.transpose_a);
-    const auto b = strided(s.k, s.n, memory::data_type::bf16, s.transpose_b ? s.k : s.n, s.transpose_b);
-    const auto c = strided(s.m, s.n, memory::data_type::f32, s.stride_c, false);
+  Primitive make(const Product& p) const {
+    const auto a = strided(p.m, p.k, p.inputs, p.stride_a, p.transpose_a);
+    const auto b = strided(p.k, p.n, p.inputs, p.stride_b, p.transpose_b);
+    const auto c = strided(p.m, p.n, p.output, p.stride_c, false);
     dnnl::primitive_attr attributes;
-    if (s.alpha != 1) attributes.set_output_scales(0, {s.alpha});
-    if (s.beta != 0) {
+    if (p.alpha != 1) attributes.set_output_scales(0, {p.alpha});
+    if (p.beta != 0) {
       dnnl::post_ops sum;
-      sum.append_sum(s.beta);
+      sum.append_sum(p.beta);
       attributes.set_post_ops(sum);
     }
     return {a, b, c, dnnl::matmul(dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), attributes, engine_))};
@@ -73,25 +50,24 @@ class Bf16Products {
 
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream_{engine_};
-  std::map<Shape, Product> products_;
-  std::vector<uint16_t> a_, b_;
+  std::map<Product, Primitive> made_;
 };
 
 }  // namespace
 
-void gemm(void*, Precision precision, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a,
-          int64_t stride_a, const float* b, int64_t stride_b, float beta, float* c, int64_t stride_c) {
-  if (precision == Precision::bf16) {
-    thread_local Bf16Products products;
+void gemm(void*, const Product& p, const void* a, const void* b, void* c) {
+  if (p.inputs == Precision::bf16) {
+    thread_local Primitives primitives;
     try {
-      return products.run({transpose_a, transpose_b, m, n, k, alpha, beta, stride_c}, a, stride_a, b, stride_b, c);
+      return primitives.run(p, a, b, c);
     } catch (const dnnl::error& error) {
-      fail(__FILE__, __LINE__, "oneDNN: bf16 product of ", m, " x ", n, " x ", k, ": ", error.what());
+      fail(__FILE__, __LINE__, "oneDNN: bf16 product of ", p.m, " x ", p.n, " x ", p.k, ": ", error.what());
     }
   }
-  const dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a, stride_a, b,
-                                          stride_b, beta, c, stride_c);
-  LAWA_CHECK(status == dnnl_success, "oneDNN: sgemm of ", m, " x ", n, " x ", k, " failed with status ", static_cast<int>(status));
+  const dnnl_status_t status = dnnl_sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.m, p.n, p.k, p.alpha,
+                                          static_cast<const float*>(a), p.stride_a, static_cast<const float*>(b), p.stride_b, p.beta,
+                                          static_cast<float*>(c), p.stride_c);
+  LAWA_CHECK(status == dnnl_success, "oneDNN: sgemm of ", p.m, " x ", p.n, " x ", p.k, " failed with status ", static_cast<int>(status));
 }
 
 bool multiplies_in(Precision precision) {

@@ -7,14 +7,18 @@
 
 namespace lawa {
 
-double measured_gemm_rate(const Exec& exec, Precision precision, int64_t n, double seconds) {
+namespace {
+
+template <class S>
+double measure(const Exec& exec, int64_t n, double seconds) {
   const auto size = static_cast<size_t>(n);
-  const Matrix<float> a("lawa::gemm_rate.a", size, size), b("lawa::gemm_rate.b", size, size), c("lawa::gemm_rate.c", size, size);
-  Kokkos::deep_copy(exec, a, 1e-3f);
-  Kokkos::deep_copy(exec, b, 1e-3f);
+  const Matrix<S> a("lawa::gemm_rate.a", size, size), b("lawa::gemm_rate.b", size, size);
+  const Matrix<float> c("lawa::gemm_rate.c", size, size);
+  Kokkos::deep_copy(exec, a, static_cast<S>(1e-3f));
+  Kokkos::deep_copy(exec, b, static_cast<S>(1e-3f));
   const auto product = [&] {
     const Stopwatch clock;
-    gemm(exec, 1, block(a), Transpose::no, block(b), Transpose::yes, 0, block(c), precision);
+    gemm(exec, 1, block(a), Transpose::no, block(b), Transpose::yes, 0, block(c));
     exec.fence();
     return clock.seconds();
   };
@@ -23,6 +27,12 @@ double measured_gemm_rate(const Exec& exec, Precision precision, int64_t n, doub
   double best = product();
   while (all.seconds() < seconds) best = std::min(best, product());
   return 2 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / best;
+}
+
+}  // namespace
+
+double measured_gemm_rate(const Exec& exec, Precision precision, int64_t n, double seconds) {
+  return precision == Precision::bf16 ? measure<bf16>(exec, n, seconds) : measure<float>(exec, n, seconds);
 }
 
 }  // namespace lawa

@@ -4,52 +4,77 @@
 
 namespace lawa {
 namespace {
+
 constexpr float epsilon = 1e-5f;
+
+/// Normalises one row of n numbers.
+template <class S>
+KOKKOS_INLINE_FUNCTION void norm_row(int64_t C, const float* x, const S* weight, const S* bias, float& mean_of, float& inverse_of, S* y) {
+  float sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t c = 0; c < C; ++c) sum += x[c];
+  const float mean = sum / static_cast<float>(C);
+#pragma omp simd reduction(+ : squares)
+  for (int64_t c = 0; c < C; ++c) squares += (x[c] - mean) * (x[c] - mean);
+  const float inverse = 1 / square_root(squares / static_cast<float>(C) + epsilon);
+  mean_of = mean;
+  inverse_of = inverse;
+  if (bias == nullptr)
+#pragma omp simd
+    for (int64_t c = 0; c < C; ++c) y[c] = weight[c] * ((x[c] - mean) * inverse);
+  else
+#pragma omp simd
+    for (int64_t c = 0; c < C; ++c) y[c] = weight[c] * ((x[c] - mean) * inverse) + bias[c];
 }
 
-void norm(const Exec& exec, const Matrix<float>& x, const Norm& p, const NormStatistics& statistics, const Matrix<float>& y) {
-  const Vector<float> weight = p.weight, bias = p.bias, means = statistics.mean, inverses = statistics.inverse_deviation;
-  const bool has_bias = rows(bias) > 0;
+}  // namespace
+
+template <class S>
+void norm(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, const NormStatistics& statistics, const Matrix<S>& y) {
+  const Vector<S> weight = p.weight, bias = p.bias;
+  const Vector<float> means = statistics.mean, inverses = statistics.inverse_deviation;
+  const S* const b = rows(bias) > 0 ? bias.data() : nullptr;
   Kokkos::parallel_for("lawa::norm", over(exec, rows(x)), KOKKOS_LAMBDA(int64_t n) {
-    const int64_t C = columns(x);
-    const float* const xn = &x(n, 0);
-    const float* const w = weight.data();
-    const float* const b = bias.data();
-    float* const yn = &y(n, 0);
-    float sum = 0, squares = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t c = 0; c < C; ++c) sum += xn[c];
-    const float mean = sum / static_cast<float>(C);
-#pragma omp simd reduction(+ : squares)
-    for (int64_t c = 0; c < C; ++c) squares += (xn[c] - mean) * (xn[c] - mean);
-    const float inverse = 1 / square_root(squares / static_cast<float>(C) + epsilon);
-    means(n) = mean;
-    inverses(n) = inverse;
-#pragma omp simd
-    for (int64_t c = 0; c < C; ++c) yn[c] = w[c] * ((xn[c] - mean) * inverse);
-    if (has_bias)
-#pragma omp simd
-      for (int64_t c = 0; c < C; ++c) yn[c] += b[c];
+    norm_row(columns(x), &x(n, 0), weight.data(), b, means(n), inverses(n), &y(n, 0));
   });
 }
 
-// With h = (x - mean) * inverse, d = weight * dy and <.> the mean over channels: dx = inverse * (d - <d> - h <d h>).
-void norm_backward(const Exec& exec, const Matrix<float>& x, const Norm& p, const NormStatistics& statistics,
-                   const Matrix<float>& dy, const Matrix<float>& dx, const Norm& dp) {
-  const Vector<float> weight = p.weight, means = statistics.mean, inverses = statistics.inverse_deviation;
+template <class S>
+void add_norm(const Exec& exec, const Matrix<float>& x, const Matrix<float>& r, const Norm<S>& p, const NormStatistics& statistics,
+              const Matrix<float>& sum, const Matrix<S>& y) {
+  const Vector<S> weight = p.weight, bias = p.bias;
+  const Vector<float> means = statistics.mean, inverses = statistics.inverse_deviation;
+  const S* const b = rows(bias) > 0 ? bias.data() : nullptr;
+  Kokkos::parallel_for("lawa::add_norm", over(exec, rows(x)), KOKKOS_LAMBDA(int64_t n) {
+    const int64_t C = columns(x);
+    const float* const xn = &x(n, 0);
+    const float* const rn = &r(n, 0);
+    float* const sn = &sum(n, 0);
+#pragma omp simd
+    for (int64_t c = 0; c < C; ++c) sn[c] = xn[c] + rn[c];
+    norm_row(C, sn, weight.data(), b, means(n), inverses(n), &y(n, 0));
+  });
+}
+
+// With h = (x - mean) * inverse, d = weight * dy and <.> the mean over channels: dx += inverse * (d - <d> - h <d h>).
+template <class S>
+void norm_backward(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, const NormStatistics& statistics, const Matrix<S>& dy,
+                   const Matrix<float>& dx, const Norm<float>& dp) {
+  const Vector<S> weight = p.weight;
   const int64_t C = columns(x);
   const float* const xs = x.data();
-  const float* const dys = dy.data();
-  const float* const mean_of = means.data();
-  const float* const inverse_of = inverses.data();
+  const S* const dys = dy.data();
+  const float* const mean_of = statistics.mean.data();
+  const float* const inverse_of = statistics.inverse_deviation.data();
   add_column_sums(exec, rows(x), dp.weight, KOKKOS_LAMBDA(int64_t n, int64_t c) {
     return dys[n * C + c] * ((xs[n * C + c] - mean_of[n]) * inverse_of[n]);
   });
-  if (rows(dp.bias) > 0) add_column_sums(exec, rows(x), dp.bias, KOKKOS_LAMBDA(int64_t n, int64_t c) { return dys[n * C + c]; });
+  if (rows(dp.bias) > 0)
+    add_column_sums(exec, rows(x), dp.bias, KOKKOS_LAMBDA(int64_t n, int64_t c) -> float { return dys[n * C + c]; });
   Kokkos::parallel_for("lawa::norm_backward", over(exec, rows(x)), KOKKOS_LAMBDA(int64_t n) {
     const float* const xn = xs + n * C;
-    const float* const dyn = dys + n * C;
-    const float* const w = weight.data();
+    const S* const dyn = dys + n * C;
+    const S* const w = weight.data();
     float* const dxn = &dx(n, 0);
     const float mean = mean_of[n], inverse = inverse_of[n];
     float d_sum = 0, dh_sum = 0;
@@ -61,8 +86,17 @@ void norm_backward(const Exec& exec, const Matrix<float>& x, const Norm& p, cons
     }
     const float d_mean = d_sum / static_cast<float>(C), dh_mean = dh_sum / static_cast<float>(C);
 #pragma omp simd
-    for (int64_t c = 0; c < C; ++c) dxn[c] = inverse * (w[c] * dyn[c] - d_mean - (xn[c] - mean) * inverse * dh_mean);
+    for (int64_t c = 0; c < C; ++c) dxn[c] += inverse * (w[c] * dyn[c] - d_mean - (xn[c] - mean) * inverse * dh_mean);
   });
 }
+
+#define LAWA_INSTANTIATE(S)                                                                                                          \
+  template void norm(const Exec&, const Matrix<float>&, const Norm<S>&, const NormStatistics&, const Matrix<S>&);                    \
+  template void add_norm(const Exec&, const Matrix<float>&, const Matrix<float>&, const Norm<S>&, const NormStatistics&,             \
+                         const Matrix<float>&, const Matrix<S>&);                                                                    \
+  template void norm_backward(const Exec&, const Matrix<float>&, const Norm<S>&, const NormStatistics&, const Matrix<S>&,            \
+                              const Matrix<float>&, const Norm<float>&);
+LAWA_INSTANTIATE(float)
+LAWA_INSTANTIATE(bf16)
 
 }  // namespace lawa

@@ -1,4 +1,4 @@
-// What the numbers of a product are rounded to; its sums are float32.
+// What numbers are kept as; what is computed from them is computed in float32.
 #pragma once
 
 namespace lawa {

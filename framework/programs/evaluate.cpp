@@ -4,6 +4,7 @@
 #include "checkpoint/shard_file.hpp"
 #include "core/log.hpp"
 #include "evaluate/evaluator.hpp"
+#include "evaluate/gather_weights.hpp"
 #include "ops/gemm.hpp"
 #include "programs/arguments.hpp"
 #include "train/training_run.hpp"
@@ -28,9 +29,9 @@ TrainConfig stored_config(const FlatHeader& header, const std::string& path) {
   return load_config<TrainConfig>(source);
 }
 
-int64_t batch_sequences(const Gpt2Config& model, int64_t memory_budget, int64_t share) {
+int64_t batch_sequences(const Gpt2Config& model, Precision precision, int64_t memory_budget, int64_t share) {
   int64_t sequences = 1;
-  while (sequences < share && Gpt2::activation_bytes(model, sequences + 1, Purpose::evaluation) <= memory_budget) ++sequences;
+  while (sequences < share && LanguageModel::activation_bytes(model, sequences + 1, Purpose::evaluation, precision) <= memory_budget) ++sequences;
   return sequences;
 }
 
@@ -65,7 +66,7 @@ class FileEvaluator {
     prepare(trained, path.string());
     const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
     read_shards(comm_, path, "weights", table_, *layout_, {{"weights", local}});
-    comm_.all_gather(exec_, local, model_->weights());
+    gather_weights(exec_, comm_, *layout_, local, *model_);
     return result_line(path.string(), header, trained, evaluator_->evaluate(exec_, *model_), clock.seconds());
   }
 
@@ -83,7 +84,7 @@ class FileEvaluator {
     layout_.emplace(table_.size(), comm_.rank(), comm_.size());
     const int64_t sequences = config.data.validation_sequences > 0 ? config.data.validation_sequences
                                                                    : tokens_->consecutive_windows(trained.model.context);
-    const int64_t batch = batch_sequences(trained.model, config.memory_budget, (sequences + comm_.size() - 1) / comm_.size());
+    const int64_t batch = batch_sequences(trained.model, precision_of(trained), config.memory_budget, (sequences + comm_.size() - 1) / comm_.size());
     LAWA_CHECK(multiplies_in(precision_of(trained)), path, ": was trained in ", trained.precision, ", which this build can't on this processor");
     model_.emplace(trained.model, batch, layout_->padded_size(), Purpose::evaluation, precision_of(trained));
     evaluator_.emplace(*tokens_, sequences, batch, trained.model.context, comm_);
@@ -97,7 +98,7 @@ class FileEvaluator {
   std::optional<TokenSet> tokens_;
   ParameterTable table_;
   std::optional<ShardLayout> layout_;
-  std::optional<Gpt2> model_;
+  std::optional<LanguageModel> model_;
   std::optional<Evaluator> evaluator_;
 };
 

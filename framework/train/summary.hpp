@@ -9,7 +9,8 @@
 namespace lawa {
 
 /// The outermost phases of a run; inside them: gemm, attention, optimizer, communication, data, averages.
-inline constexpr const char *start_phase = "start", *training_phase = "training", *evaluation_phase = "evaluation", *checkpoint_phase = "checkpoints";
+inline constexpr const char *start_phase = "start", *training_phase = "training", *evaluation_phase = "evaluation",
+                            *checkpoint_phase = "checkpoints";
 
 /// How fast a part of a run was.
 struct Speed {

@@ -74,7 +74,9 @@ struct TrainConfig {
 template <class Visitor>
 void visit(TrainConfig& c, Visitor&& v) {
   v("seed", c.seed, "of the initial weights and the order of the data");
-  v("precision", c.precision, "of what enters matrix products; weights, sums and everything else are float32", one_of({"fp32", "bf16"}));
+  v("precision", c.precision,
+    "of weights and activations in the model; the weights that are updated, residuals, gradients of weights and all sums are float32",
+    one_of({"fp32", "bf16"}));
   v("model", c.model, "");
   v("data", c.data, "");
   v("batch", c.batch, "");

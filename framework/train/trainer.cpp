@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "evaluate/gather_weights.hpp"
 #include "params/initial_weights.hpp"
 #include "tensor/phases.hpp"
 
@@ -11,11 +12,14 @@ namespace lawa {
 
 namespace {
 
-Purpose purpose_of(const TrainConfig& config) { return config.batch.recompute == "block" ? Purpose::recompute : Purpose::training; }
+Purpose purpose_of(const TrainConfig& config) {
+  if (config.batch.recompute == "block") return Purpose::recompute_block;
+  return config.batch.recompute == "attention" ? Purpose::recompute_attention : Purpose::training;
+}
 
-/// A rank that is alone owns everything: what it updates is the full buffer itself, and nothing has to be communicated.
+/// A local buffer. A rank that is alone owns everything: what it works on is the full buffer itself, where that is of floats.
 Vector<float> owned_part(const ShardLayout& layout, const Vector<float>& full, const char* name) {
-  return layout.ranks() == 1 ? full : zeros<float>(name, layout.local_size());
+  return layout.ranks() == 1 && rows(full) > 0 ? full : zeros<float>(name, layout.local_size());
 }
 
 void exchange(const Exec& exec, const Vector<float>& a, const Vector<float>& b) {
@@ -33,9 +37,8 @@ int64_t micro_sequences(const TrainConfig& config, int ranks) {
   const int64_t share = (config.batch.global_sequences + ranks - 1) / ranks;
   if (config.batch.micro_sequences > 0) return std::min(config.batch.micro_sequences, share);
   int64_t sequences = 1;
-  while (sequences < share &&
-         Gpt2::activation_bytes(config.model, sequences + 1, purpose_of(config)) <= config.batch.memory_budget)
-    ++sequences;
+  const auto bytes = [&](int64_t n) { return LanguageModel::activation_bytes(config.model, n, purpose_of(config), precision_of(config)); };
+  while (sequences < share && bytes(sequences + 1) <= config.batch.memory_budget) ++sequences;
   return sequences;
 }
 
@@ -47,7 +50,7 @@ Trainer::Trainer(const TrainConfig& config, const Communicator& comm, const Para
       tokens_(&tokens),
       layout_(table.size(), comm.rank(), comm.size(), table.group_ends()),
       model_(config.model, micro_sequences, layout_.padded_size(), purpose_of(config), precision_of(config)),
-      optimizer_(config.optimizer, table, layout_, owned_part(layout_, model_.weights(), "lawa::master")),
+      optimizer_(config.optimizer, table, layout_, owned_part(layout_, model_.float_weights(), "lawa::master")),
       averages_(config.averages, layout_),
       plan_(config.seed, config.batch.global_sequences, micro_sequences, tokens.windows(config.model.context), comm.rank(), comm.size()),
       batch_(micro_sequences, config.model.context),
@@ -96,16 +99,16 @@ StepResult Trainer::train_step() {
 double Trainer::accumulate_gradients() {
   const double scale = 1.0 / static_cast<double>(config_->batch.global_sequences * config_->model.context);
   const auto micro_batches = plan_.micro_batches(step_ + 1);
-  fill(exec_, model_.gradients(), 0.0f);
   unreduced_buckets_ = layout_.buckets();
+  if (micro_batches.empty()) fill(exec_, model_.gradients(), 0.0f);
   double loss = 0;
   for (size_t i = 0; i < micro_batches.size(); ++i) {
     std::vector<std::span<const uint16_t>> windows;
     for (const int64_t window : micro_batches[i]) windows.push_back(tokens_->window(window, config_->model.context));
-    Gpt2::Finished reduce;
+    Finished reduce;
     if (i + 1 == micro_batches.size()) reduce = [this](Range finished) { reduce_from(finished.begin); };
     const TokenBatch batch = in_phase("data", [&] { return batch_.load(windows); });
-    loss += model_.forward_backward(exec_, batch, scale, reduce);
+    loss += model_.forward_backward(exec_, batch, scale, i == 0 ? Gradients::overwrite : Gradients::add, reduce);
   }
   reduce_from(0);  // a rank without sequences takes part here
   return loss * scale;
@@ -120,12 +123,10 @@ void Trainer::reduce_from(int64_t begin) {
   }
 }
 
-/// Brings local weights into the model; a rank that is alone has them there.
-void Trainer::gather(const Vector<float>& local) {
-  if (layout_.ranks() == 1) return;
-  for (int64_t i = 0; i < layout_.buckets(); ++i)
-    comm_->all_gather(exec_, slice(local, layout_.local_bucket(i)), slice(model_.weights(), layout_.bucket(i)));
-}
+void Trainer::gather(const Vector<float>& local) { gather_weights(exec_, *comm_, layout_, local, model_); }
+
+/// The model's weights are the ones that are updated.
+bool Trainer::in_place() const { return model_.float_weights().data() == optimizer_.master().data(); }
 
 /// A local buffer of an average.
 Vector<float> Trainer::average(size_t i) const {
@@ -136,10 +137,10 @@ Vector<float> Trainer::average(size_t i) const {
 
 void Trainer::with_average(size_t i, const std::function<void()>& work) {
   const Vector<float> mine = average(i);
-  if (layout_.ranks() == 1) exchange(exec_, optimizer_.master(), mine);
+  if (in_place()) exchange(exec_, optimizer_.master(), mine);
   else gather(mine);
   work();
-  if (layout_.ranks() == 1) exchange(exec_, optimizer_.master(), mine);
+  if (in_place()) exchange(exec_, optimizer_.master(), mine);
   else gather(optimizer_.master());
 }
 

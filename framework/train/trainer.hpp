@@ -7,7 +7,7 @@
 #include "comm/communicator.hpp"
 #include "data/token_file.hpp"
 #include "evaluate/evaluator.hpp"
-#include "model/gpt2.hpp"
+#include "model/language_model.hpp"
 #include "train/train_config.hpp"
 
 namespace lawa {
@@ -42,7 +42,7 @@ class Trainer {
   int64_t tokens() const { return tokens_until(step_); }
   /// Training tokens of the first `step` steps.
   int64_t tokens_until(int64_t step) const { return step * config_->batch.global_sequences * config_->model.context; }
-  Gpt2& model() { return model_; }
+  LanguageModel& model() { return model_; }
   const OnlineAverages& averages() const { return averages_; }
   /// work() with average i in the model; then the run's own weights are there again, bit for bit. Collective.
   void with_average(size_t i, const std::function<void()>& work);
@@ -55,6 +55,7 @@ class Trainer {
   double accumulate_gradients();
   void reduce_from(int64_t begin);
   void gather(const Vector<float>& local);
+  bool in_place() const;
 
   const TrainConfig* config_;
   const Communicator* comm_;
@@ -62,7 +63,7 @@ class Trainer {
   const TokenSet* tokens_;
   Exec exec_;
   ShardLayout layout_;
-  Gpt2 model_;
+  LanguageModel model_;
   AdamW optimizer_;
   OnlineAverages averages_;
   BatchPlan plan_;

@@ -49,7 +49,7 @@ class TrainingStep : public testing::TestWithParam<Shape> {
   const ParameterTable table_ = gpt2_parameters(config_.model);
   Trainer trainer_{config_, comm_, table_, tokens_, micro_sequences(config_, comm_.size())};
 
-  std::vector<float> trainer_weights() { return values(slice(trainer_.model().weights(), {0, table_.size()})); }
+  std::vector<float> trainer_weights() { return values(slice(trainer_.model().float_weights(), {0, table_.size()})); }
 
   /// The whole batch that makes a step, as one rank would read it.
   TokenBatch whole_batch(int64_t step) {

@@ -51,8 +51,8 @@ struct GoldenCase {
     }
     return flat;
   }
-  Gpt2 model(int64_t room, Purpose purpose) const {
-    Gpt2 model(config, room, table.size(), purpose);
+  Gpt2<float> model(int64_t room, Purpose purpose) const {
+    Gpt2<float> model(config, room, table.size(), purpose);
     set(model.weights(), weights());
     return model;
   }
@@ -69,7 +69,7 @@ class Parity : public testing::TestWithParam<const char*> {
 
   /// Gradients of the mean loss over the batch, cut into micro-batches, against the file's, tensor by tensor.
   void check_gradients(int64_t micro_sequences) const {
-    Gpt2 model = golden_.model(micro_sequences, Purpose::training);
+    Gpt2<float> model = golden_.model(micro_sequences, Purpose::training);
     double loss = 0;
     for (int64_t begin = 0; begin < golden_.sequences; begin += micro_sequences) {
       const Range some{begin, std::min(begin + micro_sequences, golden_.sequences)};
@@ -90,14 +90,14 @@ TEST_P(Parity, NamesAreTheFiles) {
 }
 
 TEST_P(Parity, LogitsAgree) {
-  Gpt2 model = golden_.model(golden_.sequences, Purpose::evaluation);
+  Gpt2<float> model = golden_.model(golden_.sequences, Purpose::evaluation);
   const Matrix<float> z = filled(golden_.sequences * golden_.config.context, golden_.config.vocabulary, not_a_number);
   model.logits(Exec(), golden_.batch.inputs, z);
   EXPECT_TRUE(near(values(z), golden_.file.values<double>("logits"), logits_tolerance));
 }
 
 TEST_P(Parity, LossAgrees) {
-  Gpt2 model = golden_.model(golden_.sequences, Purpose::evaluation);
+  Gpt2<float> model = golden_.model(golden_.sequences, Purpose::evaluation);
   const double loss = model.loss(Exec(), golden_.batch) / golden_.tokens_of_batch();
   EXPECT_TRUE(near(std::vector{loss}, golden_.file.values<double>("loss"), loss_tolerance));
 }

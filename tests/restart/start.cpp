@@ -82,7 +82,7 @@ TEST_F(Start, WeightsAloneBeginANewRun) {
   std::vector<float> stored(static_cast<size_t>(table.size()));
   FlatFileReader(tenth_, "weights").read("weights", {0, table.size()}, stored);
   EXPECT_EQ(trainer.step(), 0);
-  EXPECT_TRUE(same_bits(values(slice(trainer.model().weights(), {0, table.size()})), stored));
+  EXPECT_TRUE(same_bits(values(slice(trainer.model().float_weights(), {0, table.size()})), stored));
 
   TrainConfig config = second();
   config.start.weights = tenth_.string();

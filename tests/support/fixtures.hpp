@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/philox.hpp"
+#include "tensor/bf16.hpp"
 #include "tensor/tensor.hpp"
 
 namespace lawa::test {
@@ -43,12 +44,24 @@ Matrix<T> matrix(int64_t n, int64_t m, const std::vector<T>& values) {
   set(Vector<T>(x.data(), x.size()), values);
   return x;
 }
-/// (n) and (n, m) normally distributed floats.
-inline Vector<float> random_vector(int64_t n, uint64_t seed) { return vector(normals(n, seed)); }
-inline Matrix<float> random_matrix(int64_t n, int64_t m, uint64_t seed) { return matrix(n, m, normals(n * m, seed)); }
+/// The same numbers, rounded where bf16 holds less.
+template <class S>
+std::vector<S> kept_as(const std::vector<float>& values) {
+  return std::vector<S>(values.begin(), values.end());
+}
+/// (n) and (n, m) normally distributed numbers.
+template <class S = float>
+Vector<S> random_vector(int64_t n, uint64_t seed) {
+  return vector(kept_as<S>(normals(n, seed)));
+}
+template <class S = float>
+Matrix<S> random_matrix(int64_t n, int64_t m, uint64_t seed) {
+  return matrix(n, m, kept_as<S>(normals(n * m, seed)));
+}
 /// (n, m), every element `value`.
-inline Matrix<float> filled(int64_t n, int64_t m, float value) {
-  return matrix(n, m, std::vector<float>(static_cast<size_t>(n * m), value));
+template <class S = float>
+Matrix<S> filled(int64_t n, int64_t m, float value) {
+  return matrix(n, m, std::vector<S>(static_cast<size_t>(n * m), static_cast<S>(value)));
 }
 
 /// The elements of a view of any rank, in memory order.

@@ -5,10 +5,14 @@
 
 namespace lawa::test {
 
-inline reference::Values in_doubles(const Vector<float>& x) {
-  const std::vector<float> elements = values(x);
+template <class S>
+reference::Values in_doubles(const Vector<S>& x) {
+  const std::vector<S> elements = values(x);
   return {elements.begin(), elements.end()};
 }
-inline reference::Array in_doubles(const Matrix<float>& x) { return {rows(x), columns(x), values(x)}; }
+template <class S>
+reference::Array in_doubles(const Matrix<S>& x) {
+  return {rows(x), columns(x), values(x)};
+}
 
 }  // namespace lawa::test

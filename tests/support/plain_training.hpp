@@ -42,7 +42,7 @@ class PlainTraining {
   ParameterTable table_;
   ShardLayout layout_;
   Exec exec_;
-  Gpt2 model_;
+  Gpt2<float> model_;
   AdamW optimizer_;
   int64_t step_ = 0;
 };

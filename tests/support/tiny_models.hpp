@@ -17,13 +17,18 @@ inline Gpt2Config tiny_model() {
   return c;
 }
 
-/// A model for training with weights far from their initial values: no gradient is nearly zero.
-inline Gpt2 model_with_random_weights(const Gpt2Config& config, int64_t sequences, Purpose purpose = Purpose::training) {
+/// Weights far from their initial values: no gradient is nearly zero.
+inline std::vector<float> random_weights(const Gpt2Config& config) {
   const ParameterTable table = gpt2_parameters(config);
-  Gpt2 model(config, sequences, table.size(), purpose);
   std::vector<float> weights = normals(table.size(), 17, 0.1);
   for (const Parameter& p : table.parameters())
     for (int64_t i = p.range().begin; i < p.range().end; ++i) weights[static_cast<size_t>(i)] += static_cast<float>(p.mean);
+  return weights;
+}
+/// A model with these weights.
+inline Gpt2<float> model_with_random_weights(const Gpt2Config& config, int64_t sequences, Purpose purpose = Purpose::training) {
+  const std::vector<float> weights = random_weights(config);
+  Gpt2<float> model(config, sequences, std::ssize(weights), purpose);
   set(model.weights(), weights);
   return model;
 }

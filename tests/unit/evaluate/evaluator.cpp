@@ -38,6 +38,13 @@ class Evaluators : public testing::Test {
     return TokenSet({(folder / "0.bin").string(), (folder / "1.bin").string()}, "data.validation");
   }
 
+  LanguageModel model_for(int64_t sequences) const {
+    const std::vector<float> weights = test::random_weights(config);
+    LanguageModel model(config, sequences, std::ssize(weights), Purpose::evaluation, Precision::fp32);
+    test::set(model.float_weights(), weights);
+    return model;
+  }
+
   /// All windows, cut by hand. Slices of it don't own their memory.
   TokenBatch windows() const {
     std::vector<int32_t> inputs, targets;
@@ -52,7 +59,7 @@ class Evaluators : public testing::Test {
 };
 
 TEST_F(Evaluators, ComputeTheModelsLossWhateverTheRanksAndBatches) {
-  Gpt2 model = test::model_with_random_weights(config, 10, Purpose::evaluation);
+  LanguageModel model = model_for(10);
   for (const int64_t sequences : {1, 2, 8, 10}) {
     const double expected = model.loss(exec, test::slice_of(all, {0, sequences})) / static_cast<double>(sequences * config.context);
     for (const int64_t batch_sequences : {1, 2, 3, 10}) {
@@ -64,13 +71,13 @@ TEST_F(Evaluators, ComputeTheModelsLossWhateverTheRanksAndBatches) {
 }
 
 TEST_F(Evaluators, RepeatBitForBit) {
-  Gpt2 model = test::model_with_random_weights(config, 4, Purpose::evaluation);
+  LanguageModel model = model_for(4);
   const Evaluator evaluator(set, 0, 4, config.context, comm);
   EXPECT_EQ(evaluator.evaluate(exec, model).loss, evaluator.evaluate(exec, model).loss);
 }
 
 TEST_F(Evaluators, ZeroMeansAllAndMoreThanAllIsRefused) {
-  Gpt2 model = test::model_with_random_weights(config, 4, Purpose::evaluation);
+  LanguageModel model = model_for(4);
   EXPECT_EQ(Evaluator(set, 0, 4, config.context, comm).evaluate(exec, model).tokens, 10 * config.context);
   EXPECT_THAT(error_of([&] { Evaluator(set, 11, 4, config.context, comm); }),
               HasSubstr("data.validation_sequences: 11 are asked for, and the validation tokens hold 10"));

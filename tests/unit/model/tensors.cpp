@@ -123,7 +123,7 @@ TEST(Gpt2Tensors, GroupsEndBehindTheEmbeddingsAndEachBlock) {
 TEST(Gpt2Tensors, ViewsLieWhereTheTableSays) {
   const ParameterTable table = gpt2_parameters(tiny_model());
   const Vector<float> buffer = zeros<float>("buffer", table.size());
-  const Gpt2Tensors t = gpt2_tensors(tiny_model(), buffer);
+  const Gpt2Tensors<float> t = gpt2_tensors(tiny_model(), buffer);
   const auto expect = [&](const std::string& name, const auto& view) {
     const Parameter p = find(table, name);
     EXPECT_EQ(view.data() - buffer.data(), p.offset) << name;
@@ -134,7 +134,7 @@ TEST(Gpt2Tensors, ViewsLieWhereTheTableSays) {
   expect("wpe.weight", t.wpe);
   for (const size_t l : {0, 1}) {
     const std::string h = concat("h.", l, ".");
-    const Gpt2Block& b = t.blocks[l];
+    const Gpt2Block<float>& b = t.blocks[l];
     for (const auto& [name, norm] : {std::pair{"ln_1", b.ln_1}, {"ln_2", b.ln_2}}) {
       expect(h + name + ".weight", norm.weight);
       expect(h + name + ".bias", norm.bias);

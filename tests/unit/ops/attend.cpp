@@ -5,6 +5,8 @@
 #include "reference/central_differences.hpp"
 #include "support/in_doubles.hpp"
 #include "support/near.hpp"
+#include "support/number_types.hpp"
+#include "support/with_products.hpp"
 
 namespace lawa {
 namespace {
@@ -25,102 +27,150 @@ constexpr Shape shapes[] = {
     {1, 2, 4, attention_tile + 44, attention_tile},
 };
 
-/// The tensors of an attention: all outputs and rooms are NaN, so that what isn't overwritten shows.
-struct Case {
-  explicit Case(const Shape& s, double deviation = 1)
-      : attention{s.H, s.T, 0.7f / std::sqrt(static_cast<float>(s.D)), filled(s.tile, s.T, not_a_number),
-                  filled(s.tile, s.T, not_a_number)},
-        qkv(matrix(s.B * s.T, 3 * s.H * s.D, normals(s.B * s.T * 3 * s.H * s.D, 1, deviation))),
-        log_sum(filled(s.B * s.H, s.T, not_a_number)),
-        y(filled(s.B * s.T, s.H * s.D, not_a_number)),
-        dy(random_matrix(s.B * s.T, s.H * s.D, 2)),
-        dqkv(filled(s.B * s.T, 3 * s.H * s.D, not_a_number)) {}
+/// What rounding to S adds to the tolerances, beyond the one rounding of the results that near_once_rounded() allows them. Forward: that
+/// of the probabilities, which changes y by at most that part of the largest v. Backward: those of y, P and dS, which enter sums of many
+/// terms with either sign, so that the three stay within the largest change that one could make.
+template <class S>
+inline constexpr Tolerance within{tolerance::attend.forward + rounding<S>, tolerance::attend.backward + rounding<S>};
 
+/// The tensors of an attention: all outputs and rooms are NaN, so that what isn't overwritten shows.
+template <class S>
+struct Case {
+  explicit Case(const Shape& s, double deviation = 1, bool backward = true)
+      : room_memory(vector(std::vector<unsigned char>(static_cast<size_t>(bytes(s, backward)), 0xff))),  // a NaN of either type
+        attention{s.H, s.T, 0.7f / std::sqrt(static_cast<float>(s.D)), room(s, backward)},
+        qkv(matrix(s.B * s.T, 3 * s.H * s.D, kept_as<S>(normals(s.B * s.T * 3 * s.H * s.D, 1, deviation)))),
+        log_sum(filled(s.B * s.H, s.T, not_a_number)),
+        y(filled<S>(s.B * s.T, s.H * s.D, not_a_number)),
+        dy(random_matrix<S>(s.B * s.T, s.H * s.D, 2)),
+        dqkv(filled<S>(s.B * s.T, 3 * s.H * s.D, not_a_number)) {}
+
+  static int64_t bytes(const Shape& s, bool backward) {
+    Cursor at;
+    AttentionRoom<S>::map(at, s.T, s.D, backward);
+    return at.used();
+  }
+  /// The mapped room, of which tiles of s.tile queries use the first rows.
+  AttentionRoom<S> room(const Shape& s, bool backward) const {
+    Cursor at(room_memory.data());
+    AttentionRoom<S> room = AttentionRoom<S>::map(at, s.T, s.D, backward);
+    const Range tile{0, s.tile}, tile_of_backward{0, backward ? s.tile : 0};
+    room.scores = slice(room.scores, tile);
+    room.p = slice(room.p, tile);
+    room.score_gradients = slice(room.score_gradients, tile_of_backward);
+    room.ds = slice(room.ds, tile_of_backward);
+    return room;
+  }
   reference::AttentionShape reference_shape() const {
     return {attention.heads, attention.sequence_length, static_cast<double>(attention.scale)};
   }
   void forward() const { attend(Exec(), attention, qkv, log_sum, y); }
   void backward() const { attend_backward(Exec(), attention, qkv, log_sum, y, dy, dqkv); }
 
-  Attention attention;
-  Matrix<float> qkv, log_sum, y, dy, dqkv;
+  Vector<unsigned char> room_memory;
+  Attention<S> attention;
+  Matrix<S> qkv;
+  Matrix<float> log_sum;
+  Matrix<S> y, dy, dqkv;
 };
 std::string words(const Shape& s) { return concat("B ", s.B, ", H ", s.H, ", D ", s.D, ", T ", s.T, ", tiles of ", s.tile); }
 
-TEST(Attend, ForwardAgreesWithReference) {
+template <class S>
+class Attend : public WithProducts<S> {};
+TYPED_TEST_SUITE(Attend, NumberTypes, NumberName);
+
+TYPED_TEST(Attend, ForwardAgreesWithReferenceInTheRoomOfAForward) {
+  using S = TypeParam;
   for (const Shape& s : shapes) {
     SCOPED_TRACE(words(s));
-    const Case c(s);
+    const Case<S> c(s, 1, false);
     c.forward();
     const reference::AttentionOutput expected = attention(c.reference_shape(), in_doubles(c.qkv));
-    EXPECT_TRUE(near(values(c.y), expected.y.values, tolerance::attend.forward));
-    EXPECT_TRUE(near(values(c.log_sum), expected.log_sum.values, tolerance::attend.forward));
+    EXPECT_TRUE(near_once_rounded<S>(values(c.y), expected.y.values, within<S>.forward));
+    EXPECT_TRUE(near(values(c.log_sum), expected.log_sum.values, tolerance::attend.forward));  // kept in float
   }
 }
 
-TEST(Attend, BackwardAgreesWithReferenceAndOverwrites) {
+TYPED_TEST(Attend, BackwardAgreesWithReferenceAndOverwrites) {
+  using S = TypeParam;
   for (const Shape& s : shapes) {
     SCOPED_TRACE(words(s));
-    const Case c(s);
+    const Case<S> c(s);
     c.forward();
     c.backward();
     const reference::Array expected = attention_backward(c.reference_shape(), in_doubles(c.qkv), in_doubles(c.dy));
-    EXPECT_TRUE(near(values(c.dqkv), expected.values, tolerance::attend.backward));
+    EXPECT_TRUE(near_once_rounded<S>(values(c.dqkv), expected.values, within<S>.backward));
   }
 }
 
-TEST(Attend, BackwardAgreesWithCentralDifferences) {
-  const Case c({2, 3, 2, 5, 2});
+TYPED_TEST(Attend, BackwardAgreesWithCentralDifferences) {
+  using S = TypeParam;
+  const Case<S> c({2, 3, 2, 5, 2});
   c.forward();
   c.backward();
   const reference::Array qkv = in_doubles(c.qkv), cotangent = in_doubles(c.dy);
   const auto objective = [&](const reference::Values& v) {
     return reference::dot(cotangent.values, attention(c.reference_shape(), {qkv.rows, qkv.columns, v}).y.values);
   };
-  EXPECT_TRUE(near(values(c.dqkv), reference::central_differences(objective, qkv.values), tolerance::attend.backward));
+  EXPECT_TRUE(near_once_rounded<S>(values(c.dqkv), reference::central_differences(objective, qkv.values), within<S>.backward));
 }
 
-TEST(Attend, NoPositionSeesTheFuture) {
+TYPED_TEST(Attend, NoPositionSeesTheFuture) {
+  using S = TypeParam;
   const Shape s{1, 2, 4, 11, 4};
-  const Case c(s), changed(s);
+  const Case<S> c(s), changed(s);
   const int64_t from = 6;  // inside the second tile
-  const Matrix<float> future = slice(changed.qkv, {from, s.T});
-  set(Vector<float>(future.data(), future.size()), normals(rows(future) * columns(future), 9));
+  const Matrix<S> future = slice(changed.qkv, {from, s.T});
+  set(Vector<S>(future.data(), future.size()), kept_as<S>(normals(rows(future) * columns(future), 9)));
   c.forward();
   changed.forward();
   EXPECT_TRUE(same_bits(values(slice(c.y, {0, from})), values(slice(changed.y, {0, from}))));
   EXPECT_GT(relative_error(values(slice(c.y, {from, s.T})), values(slice(changed.y, {from, s.T}))), 0.1);
 }
 
-TEST(Attend, SequencesDoNotSeeEachOther) {
+TYPED_TEST(Attend, SequencesDoNotSeeEachOther) {
+  using S = TypeParam;
   const Shape pair{2, 3, 5, 7, 4}, single{1, 3, 5, 7, 4};
-  const Case both(pair), second(single);
-  set(Vector<float>(second.qkv.data(), second.qkv.size()), values(slice(both.qkv, {pair.T, 2 * pair.T})));
+  const Case<S> both(pair), second(single);
+  set(Vector<S>(second.qkv.data(), second.qkv.size()), values(slice(both.qkv, {pair.T, 2 * pair.T})));
   both.forward();
   second.forward();
-  EXPECT_TRUE(near(values(slice(both.y, {pair.T, 2 * pair.T})), values(second.y), tolerance::attend.forward));
+  EXPECT_TRUE(near_once_rounded<S>(values(slice(both.y, {pair.T, 2 * pair.T})), in_doubles(second.y).values, within<S>.forward));
 }
 
-TEST(Attend, TheTileDoesNotMatter) {
-  const Case whole({2, 3, 5, 29, 29}), tiled({2, 3, 5, 29, 8});
-  for (const Case& c : {whole, tiled}) {
+TYPED_TEST(Attend, RepeatsBitForBit) {
+  using S = TypeParam;
+  const Case<S> first({2, 2, 5, 29, 8}), second({2, 2, 5, 29, 8});
+  for (const Case<S>& c : {first, second}) {
     c.forward();
     c.backward();
   }
-  EXPECT_TRUE(near(values(tiled.y), values(whole.y), tolerance::attend.forward));
-  EXPECT_TRUE(near(values(tiled.dqkv), values(whole.dqkv), tolerance::attend.backward));
+  EXPECT_TRUE(same_bits(values(first.y), values(second.y)));
+  EXPECT_TRUE(same_bits(values(first.dqkv), values(second.dqkv)));
 }
 
-TEST(Attend, LargeScoresNeitherOverflowNorVanish) {  // scores of about 1000: their exponentials don't exist in float32
-  const Case c({1, 2, 16, 20, 8}, 20);
+TYPED_TEST(Attend, TheTileDoesNotMatter) {
+  using S = TypeParam;
+  const Case<S> whole({2, 3, 5, 29, 29}), tiled({2, 3, 5, 29, 8});
+  for (const Case<S>& c : {whole, tiled}) {
+    c.forward();
+    c.backward();
+  }
+  EXPECT_TRUE(near_once_rounded<S>(values(tiled.y), in_doubles(whole.y).values, within<S>.forward));
+  EXPECT_TRUE(near_once_rounded<S>(values(tiled.dqkv), in_doubles(whole.dqkv).values, within<S>.backward));
+}
+
+TYPED_TEST(Attend, LargeScoresNeitherOverflowNorVanish) {  // scores of about 1000: their exponentials don't exist in float32
+  using S = TypeParam;
+  const Case<S> c({1, 2, 16, 20, 8}, 20);
   c.forward();
   c.backward();
   const reference::AttentionOutput expected = attention(c.reference_shape(), in_doubles(c.qkv));
   const reference::Array gradient = attention_backward(c.reference_shape(), in_doubles(c.qkv), in_doubles(c.dy));
   // A score of 1000 is rounded to 6e-5, and its exponential by as much.
-  EXPECT_TRUE(near(values(c.y), expected.y.values, 2e-4));
+  EXPECT_TRUE(near_once_rounded<S>(values(c.y), expected.y.values, 2e-4 + rounding<S>));
   EXPECT_TRUE(near(values(c.log_sum), expected.log_sum.values, tolerance::attend.forward));
-  EXPECT_TRUE(near(values(c.dqkv), gradient.values, 1e-3));
+  EXPECT_TRUE(near_once_rounded<S>(values(c.dqkv), gradient.values, 1e-3 + rounding<S>));
 }
 
 }  // namespace

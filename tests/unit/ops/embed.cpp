@@ -5,6 +5,7 @@
 #include "reference/embed.hpp"
 #include "support/in_doubles.hpp"
 #include "support/near.hpp"
+#include "support/number_types.hpp"
 
 namespace lawa {
 namespace {
@@ -22,12 +23,17 @@ std::string words(const Shape& s) {
   return concat("B ", s.sequences, ", T ", s.length, ", V ", s.vocabulary, ", C ", s.channels);
 }
 
-TEST(Embed, ForwardAgreesWithReference) {
+template <class S>
+struct EmbedTest : testing::Test {};
+TYPED_TEST_SUITE(EmbedTest, NumberTypes, NumberName);
+
+TYPED_TEST(EmbedTest, ForwardAgreesWithReference) {  // the sum is a float whatever the weights are: no rounding to bf16
+  using S = TypeParam;
   for (const Shape& s : shapes) {
     SCOPED_TRACE(words(s));
     const std::vector<int32_t> ids = token_ids(s.rows(), s.vocabulary, 1);
-    const Matrix<float> wte = random_matrix(s.vocabulary, s.channels, 2);
-    const Matrix<float> wpe = random_matrix(s.length + unused_positions, s.channels, 3);
+    const Matrix<S> wte = random_matrix<S>(s.vocabulary, s.channels, 2);
+    const Matrix<S> wpe = random_matrix<S>(s.length + unused_positions, s.channels, 3);
     const Matrix<float> x = filled(s.rows(), s.channels, not_a_number);
     embed(Exec(), vector(ids), s.length, wte, wpe, x);
     const reference::Array expected = reference::embed(ids, s.length, in_doubles(wte), in_doubles(wpe));

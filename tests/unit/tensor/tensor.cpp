@@ -3,6 +3,7 @@
 #include "support/errors.hpp"
 #include "support/fixtures.hpp"
 #include "support/near.hpp"
+#include "tensor/bf16.hpp"
 #include "tensor/cursor.hpp"
 #include "tensor/device.hpp"
 
@@ -55,36 +56,52 @@ TEST(Copy, RefusesDifferentLengths) {
 TEST(Cursor, HandsOutPartsOneAfterTheOther) {
   const Vector<float> buffer = random_vector(11, 2);
   Cursor at(buffer.data());
-  const Vector<float> first = at.vector(3);
-  const Matrix<float> second = at.matrix(2, 4);
+  const Vector<float> first = at.vector<float>(3);
+  const Matrix<float> second = at.matrix<float>(2, 4);
   EXPECT_EQ(first.data(), buffer.data());
   EXPECT_EQ(second.data(), buffer.data() + 3);
   EXPECT_EQ(rows(second), 2);
   EXPECT_EQ(columns(second), 4);
-  EXPECT_EQ(at.used(), 11);
+  EXPECT_EQ(at.used(), 11 * 4);
+}
+
+TEST(Cursor, HandsOutPartsOfDifferentTypes) {
+  const Vector<float> buffer = random_vector(11, 2);
+  Cursor at(buffer.data());
+  const Matrix<bf16> first = at.matrix<bf16>(2, 3);
+  const Vector<float> second = at.vector<float>(2);
+  const Vector<bf16> third = at.vector<bf16>(5);
+  EXPECT_EQ(static_cast<void*>(first.data()), buffer.data());
+  EXPECT_EQ(second.data(), buffer.data() + 3);
+  EXPECT_EQ(static_cast<void*>(third.data()), buffer.data() + 5);
+  EXPECT_EQ(columns(first), 3);
+  EXPECT_EQ(rows(third), 5);
+  EXPECT_EQ(at.used(), 5 * 4 + 5 * 2);
 }
 
 TEST(Cursor, BeginsPartsAtMultiplesOfTheAlignment) {
   const Vector<float> buffer = zeros<float>("buffer", 64);
-  Cursor at(buffer.data(), 16);
-  EXPECT_EQ(at.vector(1).data(), buffer.data());
-  EXPECT_EQ(at.vector(16).data(), buffer.data() + 16);
-  EXPECT_EQ(at.vector(0).data(), buffer.data() + 32);
-  EXPECT_EQ(at.vector(5).data(), buffer.data() + 32);
-  EXPECT_EQ(at.used(), 37);  // no gap behind the last part
+  Cursor at(buffer.data(), 64);
+  EXPECT_EQ(at.vector<float>(1).data(), buffer.data());
+  EXPECT_EQ(at.vector<float>(16).data(), buffer.data() + 16);
+  EXPECT_EQ(at.vector<float>(0).data(), buffer.data() + 32);
+  EXPECT_EQ(static_cast<void*>(at.vector<bf16>(1).data()), buffer.data() + 32);
+  EXPECT_EQ(at.vector<float>(5).data(), buffer.data() + 48);
+  EXPECT_EQ(at.used(), 53 * 4);  // no gap behind the last part
 }
 
 TEST(Cursor, MeasuresWhatItMaps) {
   const auto layout = [](Cursor at) {
-    at.vector(5);
-    at.matrix(3, 7);
-    at.vector(1);
+    at.vector<float>(5);
+    at.matrix<bf16>(3, 7);
+    at.vector<char>(2);
+    at.vector<float>(1);
     return at.used();
   };
   const Vector<float> buffer = zeros<float>("buffer", 100);
-  for (const int64_t alignment : {1, 4, 16})
+  for (const int64_t alignment : {1, 4, 64})
     EXPECT_EQ(layout(Cursor(nullptr, alignment)), layout(Cursor(buffer.data(), alignment)));
-  EXPECT_EQ(Cursor(nullptr, 16).vector(5).data(), nullptr);
+  EXPECT_EQ(Cursor(nullptr, 64).vector<float>(5).data(), nullptr);
 }
 
 TEST(Device, KnowsItsNameAndItsPeakMemory) {

@@ -1,0 +1,34 @@
+// A model of the precision that a config names: the one place where that choice becomes a type.
+#pragma once
+#include <variant>
+
+#include "model/gpt2.hpp"
+#include "ops/precision.hpp"
+
+namespace lawa {
+
+class LanguageModel {
+ public:
+  /// As Gpt2's; precision: what its weights and activations are kept as.
+  LanguageModel(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision);
+
+  /// f(full weights), a Vector<float> or a Vector<bf16>.
+  template <class F>
+  void with_weights(const F& f) const {
+    std::visit([&](const auto& model) { f(model.weights()); }, model_);
+  }
+  /// The weights themselves where they are float, else an empty vector.
+  Vector<float> float_weights() const;
+  const Vector<float>& gradients() const;
+
+  /// Gpt2's functions of these names.
+  double forward_backward(const Exec& exec, const TokenBatch& batch, double scale, Gradients gradients = Gradients::add,
+                          const Finished& finished = {});
+  double loss(const Exec& exec, const TokenBatch& batch);
+  static int64_t activation_bytes(const Gpt2Config& config, int64_t sequences, Purpose purpose, Precision precision);
+
+ private:
+  std::variant<Gpt2<float>, Gpt2<bf16>> model_;
+};
+
+}  // namespace lawa
