@@ -26,13 +26,14 @@ def test_without_pytorch_ours_is_measured_alone_and_other_lines_stay(tmp_path):
     old = {"case": "training", "model": "tiny", "precision": "fp32", "git": "old"}
     out.write_text(json.dumps(old) + "\n" + json.dumps(other) + "\n")
     lines = measure("--torch", tmp_path / "nothing", "--out", out)
-    training, ranks, recompute = lines
-    assert [line["case"] for line in lines] == ["training", "ranks", "recompute"]
+    training, ranks, attention, recompute = lines
+    assert [line["case"] for line in lines] == ["training", "ranks", "recompute", "recompute"]
     assert "ratio" not in training and training["pytorch"].keys() == {"search"} and "skipped" in training["pytorch"]["search"][0]
+    assert attention["ours"]["recompute"] == "attention"
     assert recompute["ours"]["recompute"] == "block" and recompute["one_rank"]["recompute"] == "none"
     assert ranks["ours"]["step_tokens"] == ranks["ours"]["ranks"] * 64 and ranks["one_rank"]["ranks"] == 1
     assert ranks["ratio"] == ranks["ours"]["tokens_per_second"] / ranks["one_rank"]["tokens_per_second"]
-    assert [json.loads(line) for line in out.read_text().splitlines()] == [training, other, ranks, recompute]
+    assert [json.loads(line) for line in out.read_text().splitlines()] == [training, other, ranks, attention, recompute]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="no PyTorch here")

@@ -39,6 +39,20 @@ def hashes(directory):
     return provenance["trajectory_hash"], provenance["config_hash"]
 
 
+def test_a_run_ends_with_its_speed_and_where_its_time_went(place):
+    result = succeed("train", TINY, "settings.toml", "run.directory=short", "schedule.steps=6", "evaluate.steps=3", ranks=2)
+    *trained, summary = [line for line in metrics("short") if line["kind"] in ("train", "summary")]
+    assert (summary["kind"], summary["step"], summary["tokens"]) == ("summary", 6, trained[-1]["tokens"])
+    assert summary["seconds"] == pytest.approx(sum(line["seconds"] for line in trained))
+    assert summary["tokens_per_second"] == pytest.approx(summary["tokens"] / summary["seconds"])
+    phases = summary["phase_seconds"]
+    assert {"training/gemm", "training/attention", "training/communication", "training/optimizer", "training/data", "evaluation/gemm",
+            "checkpoints/other"} <= phases.keys() and all(seconds >= 0 for seconds in phases.values())
+    inside = sum(seconds for name, seconds in phases.items() if name.startswith("training/"))
+    assert inside == pytest.approx(summary["seconds"], rel=0.05)
+    assert f"training: {summary['tokens_per_second']:.0f} tokens/s" in result.err and "training steps: " in result.err
+
+
 # ---- help -------------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"], []], ids=" ".join)
