@@ -100,6 +100,39 @@ def alone():
     return text + ";\nfloat32, one sequence at a time, the same bits."
 
 
+def phases():
+    """Where the time of GPT-2 small's steps goes, from the same lines."""
+    names = ("gemm", "attention", "optimizer", "communication", "other")
+    rows = []
+    for line in measured("training"):
+        seconds = {name: line["ours"].get("phase_seconds", {}).get(f"training/{name}", 0) for name in names}
+        if line["model"] == "small" and sum(seconds.values()) > 0:
+            rows.append([line["precision"], *(f"{100 * value / sum(seconds.values()):.1f} %" for value in seconds.values())])
+    return grid(["GPT-2 small", "matrix products", "attention besides", "optimizer", "communication", "other kernels"], rows)
+
+
+def threads():
+    """tests/benchmark/threads.jsonl: ranks of one thread beside one rank of threads, for each model."""
+    lines = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "threads.jsonl").read_text().splitlines()]
+    rows = []
+    for model, kind in dict.fromkeys((line["model"], line["precision"]) for line in lines):
+        rates = {line["ranks"]: line["tokens_per_second"] for line in lines if (line["model"], line["precision"]) == (model, kind)}
+        rows.append([model, kind, *(f"{rates[ranks]:,.0f}" for ranks in (2, 1))])
+    return grid(["tokens/s", "precision", "2 ranks of 1 thread", "1 rank of 2 threads"], rows)
+
+
+def precision():
+    """tests/benchmark/precision.jsonl in a sentence: bfloat16 beside float32, seed by seed."""
+    lines = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "precision.jsonl").read_text().splitlines()]
+    exact, coarse = (np.array([line["losses"] for line in lines if line["precision"] == name]) for name in ("fp32", "bf16"))
+    apart, seeds = coarse - exact, len(exact)
+    error, spread = apart.std(axis=0, ddof=1) / np.sqrt(seeds), exact.std(axis=0, ddof=1)
+    inside = int((np.abs(apart.mean(axis=0)) <= spread).sum())
+    return (f"After {lines[0]['steps'][-1]} steps of the quickstart's model bfloat16's validation loss minus float32's is "
+            f"{verdicts.signed(apart[:, -1].mean())} \u00b1 {error[-1]:.4f} nats/token (mean and\nstandard error over {seeds} seeds); float32's "
+            f"standard deviation over seeds is {spread[-1]:.4f}, and the mean difference is within it at\n{inside} of {apart.shape[1]} evaluations.")
+
+
 def averaging():
     """tests/benchmark/averaging.jsonl as a table."""
     lines = {line["what"]: line for line in map(json.loads, (ROOT / "tests" / "benchmark" / "averaging.jsonl").read_text().splitlines())}
@@ -120,7 +153,8 @@ def online():
             f"({1000 * line['seconds_without']:.1f} ms, the median of {line['steps']} steps each).")
 
 
-SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark, "one rank": alone, "averaging": averaging, "online": online}
+SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark, "phases": phases, "one rank": alone,
+            "threads": threads, "precision": precision, "averaging": averaging, "online": online}
 
 
 def written(text):
