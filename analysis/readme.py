@@ -49,18 +49,17 @@ def quickstart_time():
 
 
 def measured(*cases):
-    """The lines of these cases in tests/benchmark/training.jsonl. What wasn't measured isn't in a line."""
+    """The lines of these cases in tests/benchmark/training.jsonl. A line without PyTorch has no ratio."""
     lines = map(json.loads, (ROOT / "tests" / "benchmark" / "training.jsonl").read_text().splitlines())
     return [line for line in lines if line["case"] in cases]
 
 
 def setting(peer):
-    """PyTorch's fastest setting in words, and whether compiled, or anything else, was no choice there."""
+    """PyTorch's fastest setting in words, and whether compiled was no choice there."""
     if "threads" not in peer:
         return ""
-    tried = peer.get("search", ())
-    failed = any(other["compiled"] and "skipped" in other and other["threads"] == peer["threads"] for other in tried)
-    remark = " (nothing else tried)" if len(tried) == 1 else " (compiled fails)" if failed else ""
+    failed = any(other["compiled"] and "skipped" in other for other in peer["search"])
+    remark = " (compiled fails)" if failed else ""
     return f"{peer['threads']} thread{'s' * (peer['threads'] > 1)}, {'compiled' if peer['compiled'] else 'eager'}{remark}"
 
 
@@ -75,11 +74,9 @@ def benchmark():
                      f"{peer['tokens_per_second']:,.0f}" if "tokens_per_second" in peer else "", setting(peer),
                      f"{line['ratio']:.2f} ×" if "ratio" in line else ""])
     header = ["model", "precision", "tokens/s", "matrix products", "share", "memory a rank", "PyTorch, tokens/s", "at", "ratio"]
-    notes = [f"Medians of {rounds} round{'s' * (rounds > 1)} of {seconds:g} s a side, or five steps, in turn; the ratio is the "
-             "median of the rounds' ratios."
-             for rounds, seconds in sorted({(line["rounds"], line["seconds"]) for line in lines if "rounds" in line})]
-    if any("rounds" not in line for line in lines):
-        notes.append("Each side ran once, minutes apart, so there is no ratio of pairs.")
+    rounds, seconds = ({line[key] for line in lines} for key in ("rounds", "seconds"))
+    notes = [f"Medians of {min(rounds)} rounds of {min(seconds):g} to {max(seconds):g} s a side, or five steps, in turn; the ratio is the "
+             "median of the rounds' ratios."]
     if versions := sorted({line["pytorch"]["version"].split("+")[0] for line in lines if "version" in line.get("pytorch", {})}):
         notes.append(f"PyTorch is {', '.join(versions)}.")
     return grid(header, rows) + "\n\n" + "\n".join(notes)
@@ -91,9 +88,8 @@ def alone():
         return f"{side['peak_memory_bytes_per_rank'] / 1e9:.2f} GB at {side['tokens_per_second']:.0f} tokens/s"
     lines = [line for line in measured("ranks", "recompute") if line["model"] == "small"]
     line = next(line for line in lines if line["case"] == "ranks")
-    text = f"On one rank GPT-2 small trains in {reached(line['one_rank'])}"
-    if "ratio" in line:
-        text += f" ({line['ours']['ranks']} ranks: {line['ratio']:.2f} times as fast)"
+    text = (f"On one rank GPT-2 small trains in {reached(line['one_rank'])} "
+            f"({line['ours']['ranks']} ranks: {line['ratio']:.2f} times as fast)")
     for line in lines:
         if line["case"] == "recompute":
             text += f",\nwith `batch.recompute = \"{line['ours']['recompute']}\"` in {reached(line['ours'])}"
@@ -101,12 +97,12 @@ def alone():
 
 
 def phases():
-    """Where the time of GPT-2 small's steps goes, from the same lines."""
+    """Where the time of GPT-2 small's steps goes: rank 0's, in the first round of the same lines."""
     names = ("gemm", "attention", "optimizer", "communication", "other")
     rows = []
     for line in measured("training"):
-        seconds = {name: line["ours"].get("phase_seconds", {}).get(f"training/{name}", 0) for name in names}
-        if line["model"] == "small" and sum(seconds.values()) > 0:
+        seconds = {name: line["ours"]["phase_seconds"].get(f"training/{name}", 0) for name in names}
+        if line["model"] == "small":
             rows.append([line["precision"], *(f"{100 * value / sum(seconds.values()):.1f} %" for value in seconds.values())])
     return grid(["GPT-2 small", "matrix products", "attention besides", "optimizer", "communication", "other kernels"], rows)
 
@@ -129,8 +125,9 @@ def precision():
     error, spread = apart.std(axis=0, ddof=1) / np.sqrt(seeds), exact.std(axis=0, ddof=1)
     inside = int((np.abs(apart.mean(axis=0)) <= spread).sum())
     return (f"After {lines[0]['steps'][-1]} steps of the quickstart's model bfloat16's validation loss minus float32's is "
-            f"{verdicts.signed(apart[:, -1].mean())} \u00b1 {error[-1]:.4f} nats/token (mean and\nstandard error over {seeds} seeds); float32's "
-            f"standard deviation over seeds is {spread[-1]:.4f}, and the mean difference is within it at\n{inside} of {apart.shape[1]} evaluations.")
+            f"{verdicts.signed(apart[:, -1].mean())} \u00b1 {error[-1]:.4f} nats/token (mean and\n"
+            f"standard error over {seeds} seeds); float32's standard deviation over seeds is {spread[-1]:.4f}, and the mean difference is "
+            f"within it at\n{inside} of {apart.shape[1]} evaluations.")
 
 
 def averaging():
