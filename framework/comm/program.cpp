@@ -37,7 +37,7 @@ void end_all_ranks(MPI_Comm comm, const char* what, const std::string& place) {
   MPI_Comm_size(comm, &size);
   const bool together = everyone_comes(comm);
   if (rank == 0 || !together) print_error(rank, size, what, place);
-  if (!together) MPI_Abort(MPI_COMM_WORLD, 1);
+  if (!together) MPI_Abort(MPI_COMM_WORLD, exit_error);
 }
 
 }  // namespace
@@ -54,13 +54,13 @@ int run_program(int argc, char** argv, const std::function<void(Communicator&, c
     body(comm, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
   } catch (const Error& error) {
     end_all_ranks(errors_comm, error.what(), error.place);
-    status = 1;
+    status = error.exit_code;
   } catch (const std::bad_alloc&) {
     end_all_ranks(errors_comm, "out of memory", "the standard library");
-    status = 1;
+    status = exit_error;
   } catch (const std::exception& error) {
     end_all_ranks(errors_comm, error.what(), "a library");
-    status = 1;
+    status = exit_error;
   }
   MPI_Comm_free(&errors_comm);
   MPI_Finalize();

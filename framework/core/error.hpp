@@ -1,4 +1,4 @@
-// Errors: one exception type, one check.
+// Errors: one exception type, one check, and what a program that fails ends with.
 #pragma once
 #include <sstream>
 #include <stdexcept>
@@ -6,10 +6,15 @@
 
 namespace lawa {
 
+/// Exit codes; 0 is that of a program that did what it was asked for.
+inline constexpr int exit_error = 1, exit_diverged = 3;
+
 /// Something the user or the machine did wrong. `what()` is the whole message for people; `place` is where it was noticed.
 struct Error : std::runtime_error {
-  Error(const std::string& message, std::string where) : std::runtime_error(message), place(std::move(where)) {}
+  Error(const std::string& message, std::string where, int code = exit_error)
+      : std::runtime_error(message), place(std::move(where)), exit_code(code) {}
   std::string place;  ///< "framework/model/gpt2.cpp:42"
+  int exit_code;      ///< of a program that this ends
 };
 
 /// All arguments, printed one after the other.

@@ -8,6 +8,9 @@
 
 namespace lawa {
 
+inline constexpr const char* exit_codes =
+    "Exit codes, the same on every rank: 0 done, 1 an error, 3 the run diverged (its metrics.jsonl ends with the step).";
+
 struct Arguments {
   ConfigSource source;              ///< the .toml files in their order, then the key=value words
   std::vector<std::string> places;  ///< everything else: .h5 files and folders

@@ -25,7 +25,7 @@ void print_usage() {
   std::printf("lawa %s: early weight averaging for language-model pre-training\n\n", lawa::version().number.c_str());
   std::printf("  lawa <command> [FILE.toml …] [key=value …]      under mpirun or srun for more than one rank\n\n");
   for (const Command& command : commands) std::printf("  %-10s%s\n", command.name, command.help);
-  std::printf("\n  lawa <command> --help lists every key with its unit and default\n");
+  std::printf("\n  lawa <command> --help lists every key with its unit and default\n\n%s\n", lawa::exit_codes);
   std::fflush(stdout);
 }
 

@@ -33,6 +33,12 @@ void exchange(const Exec& exec, const Vector<float>& a, const Vector<float>& b) 
 
 }  // namespace
 
+Diverged::Diverged(const StepResult& made)
+    : Error(concat("step ", made.step, ": the run has diverged (loss ", made.loss, ", gradient norm ", made.grad_norm,
+                   "); a lower schedule.peak_lr or optimizer.clip_norm may help"),
+            concat(__FILE__, ":", __LINE__), exit_diverged),
+      result(made) {}
+
 int64_t micro_sequences(const TrainConfig& config, int ranks) {
   const int64_t share = (config.batch.global_sequences + ranks - 1) / ranks;
   if (config.batch.micro_sequences > 0) return std::min(config.batch.micro_sequences, share);
@@ -85,9 +91,8 @@ StepResult Trainer::train_step() {
   const int64_t next = step_ + 1;
   const double loss = comm_->sum(accumulate_gradients());
   const double norm = std::sqrt(comm_->sum(in_phase("optimizer", [&] { return squared_norm(exec_, gradient_); })));
-  LAWA_CHECK(std::isfinite(loss) && std::isfinite(norm), "step ", next, ": the run has diverged (loss ", loss, ", gradient norm ", norm,
-             "); a lower schedule.peak_lr or optimizer.clip_norm may help");
   const double lr = learning_rate(config_->schedule, next);
+  if (!std::isfinite(loss) || !std::isfinite(norm)) throw Diverged({next, loss, lr, norm});
   in_phase("optimizer", [&] { optimizer_.update(exec_, gradient_, lr, clip_factor(norm, config_->optimizer.clip_norm), next); });
   gather(optimizer_.master());
   in_phase("averages", [&] { averages_.observe(exec_, next, optimizer_.master()); });

@@ -18,6 +18,12 @@ struct StepResult {
   double loss = 0, lr = 0, grad_norm = 0;
 };
 
+/// The run has diverged: the loss or the gradients' norm of a step isn't finite. On every rank alike.
+struct Diverged : Error {
+  explicit Diverged(const StepResult& made);
+  StepResult result;  ///< of the step, whose update wasn't made
+};
+
 class Trainer {
  public:
   /// Nothing is initialised yet: call start() or load(). Objects passed by reference must outlive it.
@@ -32,7 +38,7 @@ class Trainer {
   Json load(const std::filesystem::path& weights, bool state);
 
   /// Accumulate gradients, reduce-scatter, norm, AdamW on my range, all-gather; the averages take what they need. Collective.
-  /// Errors: the loss or the gradients' norm isn't finite any more.
+  /// Errors: Diverged.
   StepResult train_step();
   /// Writes the checkpoint of the present step, and its record last. Collective.
   void save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const WriteOptions& options) const;

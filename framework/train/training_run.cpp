@@ -64,13 +64,7 @@ class TrainingRun {
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
     losses_ = recorded_losses();
     for (const int64_t last = config_.schedule.steps; trainer_->step() < last && !stopped();) {
-      const Stopwatch clock;
-      const StepResult result = in_phase(training_phase, [&] {
-        const StepResult step = trainer_->train_step();
-        trainer_->exec().fence();
-        return step;
-      });
-      report(result, clock.seconds());
+      const StepResult result = make_step();
       if (evaluator_ && due(config_.evaluate.steps, result.step, last)) evaluate();
       const bool state = stopped() || due(config_.checkpoint.state_steps, result.step, last);
       if (state || due(config_.checkpoint.steps, result.step, last)) save(state);
@@ -211,6 +205,32 @@ class TrainingRun {
     } catch (const Error& error) {
       return error.what();
     }
+  }
+
+  /// The next step, timed and reported. Errors: Diverged, which metrics.jsonl has got a line of then.
+  StepResult make_step() {
+    try {
+      const Stopwatch clock;
+      const StepResult result = in_phase(training_phase, [&] {
+        const StepResult step = trainer_->train_step();
+        trainer_->exec().fence();
+        return step;
+      });
+      report(result, clock.seconds());
+      return result;
+    } catch (const Diverged& diverged) {
+      record_divergence(diverged.result);
+      throw;
+    }
+  }
+
+  /// The run's last line in metrics.jsonl, durable. Collective.
+  void record_divergence(const StepResult& result) {
+    comm_.on_root([&] {
+      directory_->append({{"kind", "outcome"}, {"outcome", "diverged"}, {"step", result.step}, {"loss", number(result.loss)},
+                          {"grad_norm", number(result.grad_norm)}});
+      directory_->make_metrics_durable();
+    });
   }
 
   void report(const StepResult& result, double seconds) {

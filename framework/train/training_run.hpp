@@ -8,8 +8,8 @@
 namespace lawa {
 
 /// Trains in config.run.directory up to config.schedule.steps, going on from its newest whole checkpoint. Collective. A finished
-/// run is left as it is. `source` is what the config was loaded from: errors name places in it. Errors: bad files and folders; a
-/// run that diverges.
+/// run is left as it is. `source` is what the config was loaded from: errors name places in it. Errors: bad files and folders;
+/// Diverged, which leaves its step in a last line of metrics.jsonl.
 void run_training(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source = {});
 
 /// The digest of all tokens, after a check that each is below the vocabulary; the reading is shared out over the ranks. Collective.

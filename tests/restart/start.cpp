@@ -132,6 +132,9 @@ TEST_F(Start, ADivergingRunEndsWithTheStepInItsMessage) {
               AllOf(HasSubstr("step 2: the run has diverged"), HasSubstr("schedule.peak_lr")));
   EXPECT_THAT(metrics(config, "train", "step"), ElementsAre(1));
   EXPECT_THAT(recorded_steps(checkpoints_of(config)), testing::IsEmpty());
+  const auto outcome = metrics(config, "outcome");
+  ASSERT_EQ(outcome.size(), 1u);
+  EXPECT_EQ(outcome[0].dump(), R"({"kind":"outcome","outcome":"diverged","step":2,"loss":null,"grad_norm":null})");
 }
 
 }  // namespace

@@ -1,0 +1,44 @@
+"""How a program ends: 0, 1 after an error, 3 where a run has diverged, with the last line of metrics.jsonl."""
+import math
+import subprocess
+
+import pytest
+from runner import ENVIRONMENT, PROGRAM, TINY, lawa, metrics, succeed
+
+# The update of step 2 makes weights whose squares are beyond float32; step 3 shows it: all words are as likely, and no gradient is a number.
+DIVERGING = ("train", TINY, "settings.toml", "run.directory=new", "schedule.warmup_steps=1", "schedule.peak_lr=1e30",
+             "optimizer.clip_norm=0", "checkpoint.state_steps=1", "evaluate.steps=0")
+OUTCOME = {"kind": "outcome", "outcome": "diverged", "step": 3, "loss": pytest.approx(math.log(256)), "grad_norm": None}
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_a_run_that_diverges_says_so_and_ends_with_3(place, ranks):
+    result = lawa(*DIVERGING, ranks=ranks)
+    assert result.code == 3 and result.out == ""
+    error, = result.errors
+    assert "step 3: the run has diverged" in error and "schedule.peak_lr" in error
+    assert [line["kind"] for line in metrics("new")] == ["train", "checkpoint"] * 2 + ["outcome"]
+    assert metrics("new")[-1] == OUTCOME
+
+
+def test_a_run_that_diverged_goes_on_from_its_last_state(place):
+    lawa(*DIVERGING)
+    (place / "new/checkpoints/step_00000002.json").unlink()
+    assert lawa(*DIVERGING, ranks=2).code == 3
+    assert [line["kind"] for line in metrics("new")] == ["train", "checkpoint", "resume", "train", "checkpoint", "outcome"]
+    assert metrics("new")[-1] == OUTCOME
+    assert next(line["step"] for line in metrics("new") if line["kind"] == "resume") == 1
+
+
+@pytest.mark.parametrize("words, code", [(DIVERGING, 3), (("train", "none.toml"), 1), (("--help",), 0)])
+def test_every_rank_has_the_exit_code(place, words, code):
+    """mpirun itself has only one: each rank's shell prints its own."""
+    command = ["mpirun", "-np", "3", "--oversubscribe", "--bind-to", "none", "sh", "-c", '"$@" >&2; echo "code $?"', "sh", PROGRAM, *words]
+    result = subprocess.run(list(map(str, command)), env=ENVIRONMENT, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert result.stdout.splitlines() == [f"code {code}"] * 3
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"]], ids=" ".join)
+def test_help_names_the_exit_codes(words):
+    help = succeed(*words).out
+    assert "Exit codes" in help and "1 an error" in help and "3 the run diverged" in help
