@@ -22,7 +22,7 @@ def of_run(folder, arm, seed, lines):
         "trajectory_hash": sorted({line["trajectory_hash"] for line in lines})[0],
         "config_hashes": sorted({line["config_hash"] for line in lines if "config_hash" in line}),
         "git": sorted({line["git"] for line in lines if "git" in line}),
-        "evaluated_tokens": sorted({line["tokens"] for line in lines if "tokens" in line}),
+        "validation_tokens": sorted({line["validation_tokens"] for line in lines if "validation_tokens" in line}),
         "trained_by": {key: own[key] for key in RUN_KEYS if key in own},
     }
 

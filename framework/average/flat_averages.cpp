@@ -79,7 +79,7 @@ class FlatOutputs {
         mine.push_back({i, FlatFileReader(part_of(path), "weights").digest("weights")});
         const FlatHeader& header = reader_.header(files_[i].average.step());
         const FileRecord file = commit_flat_file(path, options.fsync);
-        write_record(path.parent_path(), {header.step, header.tokens, header.trajectory_hash, file, {}}, options.fsync);
+        write_record(path.parent_path(), {header.step, header.trained_tokens, header.trajectory_hash, file, {}}, options.fsync);
       });
       files_.committed();
     });

@@ -56,7 +56,7 @@ void verify_file(const fs::path& folder, const FileRecord& record) {
 }
 
 Json CommitRecord::to_json() const {
-  Json json = {{"step", step}, {"tokens", tokens}, {"trajectory_hash", trajectory_hash}, {"weights", weights.to_json()}};
+  Json json = {{"step", step}, {"trained_tokens", trained_tokens}, {"trajectory_hash", trajectory_hash}, {"weights", weights.to_json()}};
   if (state) json["state"] = state->to_json();
   return json;
 }
@@ -77,7 +77,8 @@ void write_record(const fs::path& folder, const CommitRecord& record, bool durab
 CommitRecord read_record(const fs::path& path) {
   try {
     const Json json = Json::parse(read_file(path));
-    CommitRecord record{.step = json.at("step"), .tokens = json.at("tokens"), .trajectory_hash = json.at("trajectory_hash"),
+    const Json& tokens = json.at(json.contains("tokens") ? "tokens" : "trained_tokens");  // the first is what it was called once
+    CommitRecord record{.step = json.at("step"), .trained_tokens = tokens, .trajectory_hash = json.at("trajectory_hash"),
                         .weights = FileRecord::from_json(json.at("weights"), path.string()), .state = {}};
     if (json.contains("state")) record.state = FileRecord::from_json(json.at("state"), path.string());
     return record;

@@ -29,7 +29,7 @@ FileRecord describe_file(const std::filesystem::path& path, const std::map<std::
 void verify_file(const std::filesystem::path& folder, const FileRecord& record);
 
 struct CommitRecord {
-  int64_t step = 0, tokens = 0;
+  int64_t step = 0, trained_tokens = 0;
   std::string trajectory_hash;
   FileRecord weights;
   std::optional<FileRecord> state;

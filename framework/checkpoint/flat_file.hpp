@@ -7,7 +7,7 @@
 //   /config             TOML: the run's resolved config
 //   /provenance         JSON: program, git, what it was made from
 //   /named/<tensor>     (its shape): virtual datasets over /weights, for people and h5py (weights files only)
-//   attributes          kind step tokens trajectory_hash config_hash git, and header_digest over all of these and the texts
+//   attributes          kind step trained_tokens trajectory_hash config_hash git, and header_digest over all of these and the texts
 //
 // Files are immutable: written as .part, made durable, renamed. No time stands in them, so a repeated run repeats their bytes.
 #pragma once
@@ -27,8 +27,8 @@
 namespace lawa {
 
 struct FlatHeader {
-  std::string kind;              ///< "weights" or "state"
-  int64_t step = 0, tokens = 0;  ///< optimizer steps made, training tokens seen
+  std::string kind;                      ///< "weights" or "state"
+  int64_t step = 0, trained_tokens = 0;  ///< optimizer steps made, training tokens seen
   std::string trajectory_hash, config_hash, git;
   ParameterTable table;
   std::string config;  ///< TOML

@@ -5,11 +5,21 @@
 
 namespace lawa {
 
-Json FlatHeader::to_json() const {
-  return {{"kind", kind},     {"step", step}, {"tokens", tokens},         {"trajectory_hash", trajectory_hash},
-          {"config_hash", config_hash}, {"git", git},   {"table", table.to_json()}, {"config", config},
-          {"provenance", provenance}};
+namespace {
+
+constexpr const char *tokens_name = "trained_tokens", *former_tokens_name = "tokens";  // files written before have the second
+
+Json to_json_with(const FlatHeader& header, const char* name_of_tokens) {
+  return {{"kind", header.kind},         {"step", header.step},
+          {name_of_tokens, header.trained_tokens}, {"trajectory_hash", header.trajectory_hash},
+          {"config_hash", header.config_hash},     {"git", header.git},
+          {"table", header.table.to_json()},       {"config", header.config},
+          {"provenance", header.provenance}};
 }
+
+}  // namespace
+
+Json FlatHeader::to_json() const { return to_json_with(*this, tokens_name); }
 
 namespace detail {
 namespace {
@@ -47,7 +57,9 @@ void create_named(hid_t file, const std::string& path, const ParameterTable& tab
   }
 }
 
-std::string header_digest(const FlatHeader& header) { return hash128(header.to_json().dump()); }
+std::string header_digest(const FlatHeader& header, const char* name_of_tokens) {
+  return hash128(to_json_with(header, name_of_tokens).dump());
+}
 
 }  // namespace
 
@@ -61,11 +73,11 @@ void lay_out(const std::filesystem::path& path, const FlatHeader& header, const 
   const Handle file(LAWA_H5(name, H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access)), H5Fclose);
   h5::write_attribute(file, name, "kind", header.kind);
   h5::write_attribute(file, name, "step", header.step);
-  h5::write_attribute(file, name, "tokens", header.tokens);
+  h5::write_attribute(file, name, tokens_name, header.trained_tokens);
   h5::write_attribute(file, name, "trajectory_hash", header.trajectory_hash);
   h5::write_attribute(file, name, "config_hash", header.config_hash);
   h5::write_attribute(file, name, "git", header.git);
-  h5::write_attribute(file, name, "header_digest", header_digest(header));
+  h5::write_attribute(file, name, "header_digest", header_digest(header, tokens_name));
   h5::write_text(file, name, "/table", header.table.to_json().dump());
   h5::write_text(file, name, "/config", header.config);
   h5::write_text(file, name, "/provenance", header.provenance.dump());
@@ -81,7 +93,8 @@ FlatHeader read_header(hid_t file, const std::string& path, const std::string& k
   FlatHeader header;
   header.kind = h5::read_text_attribute(file, path, "kind");
   header.step = h5::read_integer_attribute(file, path, "step");
-  header.tokens = h5::read_integer_attribute(file, path, "tokens");
+  const char* name_of_tokens = H5Aexists(file, former_tokens_name) > 0 ? former_tokens_name : tokens_name;
+  header.trained_tokens = h5::read_integer_attribute(file, path, name_of_tokens);
   header.trajectory_hash = h5::read_text_attribute(file, path, "trajectory_hash");
   header.config_hash = h5::read_text_attribute(file, path, "config_hash");
   header.git = h5::read_text_attribute(file, path, "git");
@@ -89,7 +102,7 @@ FlatHeader read_header(hid_t file, const std::string& path, const std::string& k
   try {
     header.table = ParameterTable::from_json(Json::parse(h5::read_text(file, path, "/table")), path);
     header.provenance = Json::parse(h5::read_text(file, path, "/provenance"));
-    LAWA_CHECK(h5::read_text_attribute(file, path, "header_digest") == header_digest(header), path,
+    LAWA_CHECK(h5::read_text_attribute(file, path, "header_digest") == header_digest(header, name_of_tokens), path,
                ": the header is damaged (its digest doesn't verify)");
   } catch (const Json::exception& error) {
     fail(__FILE__, __LINE__, path, ": the header is damaged: ", error.what());

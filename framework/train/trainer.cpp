@@ -152,20 +152,21 @@ void Trainer::with_average(size_t i, const std::function<void()>& work) {
 void Trainer::save_average(size_t i, const std::filesystem::path& folder, const FlatHeader& run, const WriteOptions& options) const {
   FlatHeader header = run;
   header.step = averages_.step(i);
-  header.tokens = tokens_until(header.step);
+  header.trained_tokens = tokens_until(header.step);
   header.provenance["average"] = averages_.describe(i);
   comm_->on_root([&] { std::filesystem::create_directories(folder); });
   const FileRecord file = write_shards(*comm_, weights_path(folder, header.step), header, layout_, {{"weights", average(i)}}, options);
-  comm_->on_root([&] { write_record(folder, {header.step, header.tokens, header.trajectory_hash, file, {}}, options.fsync); });
+  comm_->on_root([&] { write_record(folder, {header.step, header.trained_tokens, header.trajectory_hash, file, {}}, options.fsync); });
 }
 
 void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const WriteOptions& options) const {
   FlatHeader header = run;
   header.step = step_;
-  header.tokens = tokens();
+  header.trained_tokens = tokens();
   header.table = *table_;
   exec_.fence();
-  CommitRecord record{.step = header.step, .tokens = header.tokens, .trajectory_hash = header.trajectory_hash, .weights = {}, .state = {}};
+  CommitRecord record{.step = header.step, .trained_tokens = header.trained_tokens, .trajectory_hash = header.trajectory_hash,
+                      .weights = {}, .state = {}};
   if (state) {
     FlatHeader of_state = header;
     of_state.kind = "state";

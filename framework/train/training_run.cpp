@@ -88,7 +88,7 @@ class TrainingRun {
     const Version program = version();
     const Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
                              {"start_digest", start_digest}};
-    header_ = {.kind = "weights", .step = 0, .tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest),
+    header_ = {.kind = "weights", .step = 0, .trained_tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest),
                .config_hash = config_hash(config_), .git = program.git, .table = table_, .config = dump_config(config_),
                .provenance = provenance};
   }
@@ -239,7 +239,7 @@ class TrainingRun {
     speed_.tokens += tokens;
     speed_.seconds += seconds;
     directory_->append({{"kind", "train"}, {"step", result.step}, {"loss", result.loss}, {"lr", result.lr},
-                        {"grad_norm", result.grad_norm}, {"tokens", trainer_->tokens()}, {"seconds", seconds},
+                        {"grad_norm", result.grad_norm}, {"trained_tokens", trainer_->tokens()}, {"seconds", seconds},
                         {"tokens_per_second", speed.tokens_per_second()}, {"mfu", number(speed.mfu())}});
     char text[120];
     std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", result.loss, result.lr, result.grad_norm, speed.tokens_per_second());
@@ -251,7 +251,7 @@ class TrainingRun {
     const auto times = phases_.times();
     log_.line("done: " + config_.run.directory + ", at most " + bytes_text(peak) + " of memory a rank");
     for (const std::string& line : summary(speed_, times)) log_.line(line);
-    directory_->append({{"kind", "summary"}, {"step", trainer_->step()}, {"tokens", speed_.tokens}, {"seconds", speed_.seconds},
+    directory_->append({{"kind", "summary"}, {"step", trainer_->step()}, {"tokens_this_start", speed_.tokens}, {"seconds", speed_.seconds},
                         {"tokens_per_second", number(speed_.tokens_per_second())}, {"mfu", number(speed_.mfu())},
                         {"peak_memory_bytes", peak}, {"phase_seconds", phase_seconds(times)}});
   }

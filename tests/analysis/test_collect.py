@@ -22,7 +22,7 @@ def make_runs(folder):
         (run / "provenance.json").write_text('{"git": "abc", "ranks": 2, "directory": "/somewhere/private"}')
         for model, scheme in (("plain", "plain"), ("lawa", "sliding")):
             lines = [json.dumps({
-                "file": f"{arm}/step_{row.step:08d}.weights.h5", "step": row.step, "loss": row.loss, "tokens": 4096,
+                "file": f"{arm}/step_{row.step:08d}.weights.h5", "step": row.step, "loss": row.loss, "validation_tokens": 4096,
                 "trained_tokens": row.tokens, "scheme": scheme, "window": row.window, "stride": row.stride, "seed": 1,
                 "trajectory_hash": row.trajectory_hash, "config_hash": f"c-{arm}", "git": "abc", "seconds": 0.1,
             }) for row in reversed(table.select(arm=arm, model=model))]

@@ -138,3 +138,13 @@ def xxhash():
     library.XXH3_64bits.restype = ctypes.c_uint64
     library.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
     return library
+
+
+def xxh3_128(library, content):
+    """32 hexadecimal digits, as the program writes them."""
+    class Halves(ctypes.Structure):
+        _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
+    library.XXH3_128bits.restype = Halves
+    library.XXH3_128bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+    halves = library.XXH3_128bits(content, len(content))
+    return f"{halves.high:016x}{halves.low:016x}"

@@ -42,9 +42,9 @@ def hashes(directory):
 def test_a_run_ends_with_its_speed_and_where_its_time_went(place):
     result = succeed("train", TINY, "settings.toml", "run.directory=short", "schedule.steps=6", "evaluate.steps=3", ranks=2)
     *trained, summary = [line for line in metrics("short") if line["kind"] in ("train", "summary")]
-    assert (summary["kind"], summary["step"], summary["tokens"]) == ("summary", 6, trained[-1]["tokens"])
+    assert (summary["kind"], summary["step"], summary["tokens_this_start"]) == ("summary", 6, trained[-1]["trained_tokens"])
     assert summary["seconds"] == pytest.approx(sum(line["seconds"] for line in trained))
-    assert summary["tokens_per_second"] == pytest.approx(summary["tokens"] / summary["seconds"])
+    assert summary["tokens_per_second"] == pytest.approx(summary["tokens_this_start"] / summary["seconds"])
     phases = summary["phase_seconds"]
     assert {"training/gemm", "training/attention", "training/communication", "training/optimizer", "training/data", "evaluation/gemm",
             "checkpoints/other"} <= phases.keys() and all(seconds >= 0 for seconds in phases.values())
@@ -91,7 +91,7 @@ def test_evaluate_prints_one_object_a_file(place):
     assert [line["step"] for line in result.objects] == list(range(5, 61, 5))
     for line in result.objects:
         assert line["file"] == str(weights(line["step"])) and line["scheme"] == "plain"
-        assert line["tokens"] == (Path("data/val.bin").stat().st_size // 2 - 1) // 32 * 32
+        assert line["validation_tokens"] == (Path("data/val.bin").stat().st_size // 2 - 1) // 32 * 32
         assert line["trained_tokens"] == line["step"] * 8 * 32
     during = {line["step"]: line["loss"] for line in metrics("run") if line["kind"] == "evaluate"}
     afterwards = {line["step"]: line["loss"] for line in result.objects if line["step"] in during}

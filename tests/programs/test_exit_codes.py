@@ -5,7 +5,8 @@ import subprocess
 import pytest
 from runner import ENVIRONMENT, PROGRAM, TINY, lawa, metrics, succeed
 
-# The update of step 2 makes weights whose squares are beyond float32; step 3 shows it: all words are as likely, and no gradient is a number.
+# The update of step 2 makes weights whose squares are beyond float32; step 3 shows it: all words are as likely, and the gradients are no
+# numbers.
 DIVERGING = ("train", TINY, "settings.toml", "run.directory=new", "schedule.warmup_steps=1", "schedule.peak_lr=1e30",
              "optimizer.clip_norm=0", "checkpoint.state_steps=1", "evaluate.steps=0")
 OUTCOME = {"kind": "outcome", "outcome": "diverged", "step": 3, "loss": pytest.approx(math.log(256)), "grad_norm": None}

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import numpy_gpt2
 import pytest
-from runner import TINY, succeed, weights, xxhash
+from runner import TINY, succeed, weights, xxh3_128, xxhash
 from weights_file import assert_rounded_once, read
 
 STEPS = range(5, 61, 5)
@@ -127,3 +127,18 @@ def test_losses_agree_with_numpy_in_float64(place):
     assert len(lines) == 5
     for line in lines:
         assert line["loss"] == pytest.approx(numpy_gpt2.loss(line["file"], "data/val.bin"), rel=2e-6)
+
+
+def test_files_that_call_their_tokens_otherwise_are_read(place):
+    """Weights files had an attribute "tokens" where they have "trained_tokens", and their digests were over that name."""
+    if (library := xxhash()) is None:
+        pytest.skip("needs libxxhash")
+    printed = succeed("inspect", weights(60)).out.rstrip()
+    header = "{" + printed[printed.index('"kind":'):].replace('"trained_tokens"', '"tokens"')
+    with h5py.File(weights(60), "r+") as file:
+        file.attrs["tokens"] = file.attrs["trained_tokens"]
+        del file.attrs["trained_tokens"]
+        file.attrs["header_digest"] = np.bytes_(xxh3_128(library, header.encode()))
+    weights(60).with_name("step_00000060.json").unlink()   # it had a digest of the former bytes
+    line, = succeed("evaluate", weights(60)).objects
+    assert line["trained_tokens"] == 60 * 8 * 32

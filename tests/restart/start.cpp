@@ -40,7 +40,7 @@ TEST_F(Start, ABranchGoesOnWhereItsCheckpointIs) {
   branch.start.checkpoint = tenth_.string();
   run(comm_, branch);
   EXPECT_EQ(metrics(branch, "train").size(), 10u);
-  for (const char* number : {"step", "loss", "lr", "grad_norm", "tokens"})
+  for (const char* number : {"step", "loss", "lr", "grad_norm", "trained_tokens"})
     EXPECT_TRUE(same_bits(metrics(branch, "train", number), last(metrics(finished_, "train", number), 10))) << number;
   EXPECT_EQ(weights_digest(branch, 20), weights_digest(finished_, 20));
 }

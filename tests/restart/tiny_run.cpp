@@ -87,7 +87,7 @@ void expect_same_run(const TrainConfig& actual, const TrainConfig& expected) {
   const auto expect_same = [&](const char* kind, const char* number) {
     EXPECT_TRUE(same_bits(metrics(actual, kind, number), metrics(expected, kind, number))) << number << " of kind " << kind;
   };
-  for (const char* number : {"step", "loss", "lr", "grad_norm", "tokens"}) expect_same("train", number);
+  for (const char* number : {"step", "loss", "lr", "grad_norm", "trained_tokens"}) expect_same("train", number);
   for (const char* number : {"step", "loss", "tokens"}) expect_same("evaluate", number);
   expect_same("checkpoint", "step");
   const fs::path folder = checkpoints_of(actual);

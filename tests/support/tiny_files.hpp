@@ -24,7 +24,7 @@ inline FlatHeader tiny_header(int64_t size, int64_t step, const std::string& kin
   FlatHeader header;
   header.kind = kind;
   header.step = step;
-  header.tokens = 96 * step;
+  header.trained_tokens = 96 * step;
   header.trajectory_hash = "0123456789abcdef";
   header.config_hash = "fedcba9876543210";
   header.git = "unknown";
@@ -45,7 +45,7 @@ inline std::filesystem::path write_checkpoint(const Communicator& comm, const st
       writer.write("weights", range, {values.data() + range.begin, static_cast<size_t>(range.size())});
   });
   const FileRecord file = writer.commit();
-  comm.on_root([&] { write_record(folder, {header.step, header.tokens, header.trajectory_hash, file, {}}); });
+  comm.on_root([&] { write_record(folder, {header.step, header.trained_tokens, header.trajectory_hash, file, {}}); });
   return path;
 }
 

@@ -34,6 +34,13 @@ TEST(CommitRecord, SurvivesItsFile) {
   }
 }
 
+TEST(CommitRecord, AFormerNameOfItsTokensIsRead) {
+  const TemporaryDirectory folder;
+  std::string text = record_at(20).to_json().dump();
+  write_file(folder / "step_00000020.json", text.replace(text.find("trained_tokens"), 14, "tokens"));
+  EXPECT_EQ(read_record(folder / "step_00000020.json").to_json().dump(), record_at(20).to_json().dump());
+}
+
 TEST(CommitRecord, TextsThatAreNoneAreRefusedByName) {
   const TemporaryDirectory folder;
   const std::string whole = record_at(20).to_json().dump();
