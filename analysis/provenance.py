@@ -6,7 +6,7 @@ import platform
 import matplotlib
 import numpy as np
 
-RUN_KEYS = ("program", "git", "dirty", "build", "ranks", "device", "gemm_flops_per_second", "tokens_digest")  # of a run's own file
+RUN_KEYS = ("program", "git", "dirty", "build", "ranks", "device", "tokens_digest")  # of a run's own file
 
 
 def read_json(path):

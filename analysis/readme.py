@@ -69,7 +69,7 @@ def benchmark():
     for line in lines:
         ours, peer = line["ours"], line.get("pytorch", {})
         rows.append([f"{line['model']} ({line['parameters'] / 1e6:.2f} M)", line["precision"], f"{ours['tokens_per_second']:,.0f}",
-                     f"{ours['gemm_flops_per_second'] / 1e9:.0f} GFLOP/s", f"{100 * ours['share_of_gemm_rate']:.0f} %",
+                     f"{ours['gemm_flops_per_second'] / 1e9:.0f} GFLOP/s", f"{100 * ours['gemm_share']:.0f} %",
                      f"{ours['peak_memory_bytes_per_rank'] / 1e9:.2f} GB",
                      f"{peer['tokens_per_second']:,.0f}" if "tokens_per_second" in peer else "", setting(peer),
                      f"{line['ratio']:.2f} ×" if "ratio" in line else ""])

@@ -1,7 +1,6 @@
 #include "train/summary.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 
 #include "core/log.hpp"
@@ -28,13 +27,19 @@ std::string speed_text(const Speed& speed) {
   std::snprintf(text, sizeof text, "training: %.0f tokens/s, %.1f GFLOP/s of the model", speed.tokens_per_second(),
                 1e-9 * speed.flops_per_second());
   const std::string rate = text;
-  if (!std::isfinite(speed.mfu())) return rate;
-  std::snprintf(text, sizeof text, ", %.0f %% of the %.0f GFLOP/s that matrix products reach here", 100 * speed.mfu(),
+  if (!speed.gemm_measured()) return rate;
+  std::snprintf(text, sizeof text, ", %.0f %% of the %.0f GFLOP/s that matrix products reach here", 100 * speed.gemm_share(),
                 1e-9 * speed.gemm_flops_per_second);
   return rate + text;
 }
 
 }  // namespace
+
+Json speed_fields(const Speed& speed) {
+  Json fields = {{"tokens_this_start", speed.tokens}, {"seconds", speed.seconds}, {"tokens_per_second", speed.tokens_per_second()}};
+  if (speed.gemm_measured()) fields.update({{"gemm_flops_per_second", speed.gemm_flops_per_second}, {"gemm_share", speed.gemm_share()}});
+  return fields;
+}
 
 std::vector<std::string> summary(const Speed& speed, const std::vector<PhaseTime>& times) {
   std::vector<std::string> lines;

@@ -35,8 +35,9 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nul
 
 class TrainingRun {
  public:
-  TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source)
-      : comm_(comm), config_(config), log_(log), table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)) {
+  TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source, double measured_from)
+      : comm_(comm), config_(config), log_(log), measured_from_(measured_from),
+        table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)) {
     const Phase phase(start_phase);
     LAWA_CHECK(multiplies_in(precision_of(config)), "precision", source.where("precision"), ": this build on this processor can't multiply ",
                "in ", config.precision, " (oneDNN and AVX-512, or a GPU)");
@@ -49,11 +50,10 @@ class TrainingRun {
     identify(digest);
     directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash);
     if (complete()) return;
-    gemm_rate_ = comm.sum(measured_gemm_rate(Exec(), precision_of(config)));
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
     if (validation_) evaluator_.emplace(*validation_, config.data.validation_sequences, micro, config.model.context, comm);
-    speed_ = {0, 0, flops_per_token(config.model), gemm_rate_};
+    speed_.flops_per_token = flops_per_token(config.model);
     announce(micro);
   }
 
@@ -125,8 +125,7 @@ class TrainingRun {
     const Version program = version();
     Json provenance = header_.provenance;
     provenance.update({{"git", program.git}, {"build", program.build}, {"trajectory_hash", header_.trajectory_hash},
-                       {"config_hash", header_.config_hash}, {"ranks", comm_.size()}, {"device", device_name()},
-                       {"gemm_flops_per_second", gemm_rate_}});
+                       {"config_hash", header_.config_hash}, {"ranks", comm_.size()}, {"device", device_name()}});
     comm_.on_root([&] { directory_->describe(header_.config, provenance); });
   }
 
@@ -136,8 +135,6 @@ class TrainingRun {
                   static_cast<double>(table_.size()) * 1e-6, comm_.size(), comm_.size() == 1 ? "" : "s",
                   static_cast<long long>(config_.batch.global_sequences), static_cast<long long>(config_.model.context),
                   static_cast<long long>(micro));
-    log_.line(text);
-    std::snprintf(text, sizeof text, "matrix products reach %.0f GFLOP/s here (%s)", 1e-9 * gemm_rate_, config_.precision.c_str());
     log_.line(text);
     const double bytes = 4.0 * static_cast<double>(table_.size());
     log_.line(config_.run.directory + ": " + bytes_text(bytes) + " of weights and " + bytes_text(2 * bytes) + " of state a checkpoint");
@@ -235,14 +232,14 @@ class TrainingRun {
 
   void report(const StepResult& result, double seconds) {
     const auto tokens = static_cast<double>(config_.batch.global_sequences * config_.model.context);
-    const Speed speed{tokens, seconds, flops_per_token(config_.model), gemm_rate_};
+    const double rate = tokens / seconds;
     speed_.tokens += tokens;
     speed_.seconds += seconds;
     directory_->append({{"kind", "train"}, {"step", result.step}, {"loss", result.loss}, {"lr", result.lr},
                         {"grad_norm", result.grad_norm}, {"trained_tokens", trainer_->tokens()}, {"seconds", seconds},
-                        {"tokens_per_second", speed.tokens_per_second()}, {"mfu", number(speed.mfu())}});
+                        {"tokens_per_second", rate}});
     char text[120];
-    std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", result.loss, result.lr, result.grad_norm, speed.tokens_per_second());
+    std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", result.loss, result.lr, result.grad_norm, rate);
     log_.progress(result.step, config_.schedule.steps, text);
   }
 
@@ -250,10 +247,13 @@ class TrainingRun {
     const double peak = comm_.max(peak_memory_bytes());
     const auto times = phases_.times();
     log_.line("done: " + config_.run.directory + ", at most " + bytes_text(peak) + " of memory a rank");
+    if (comm_.max(speed_.seconds) >= measured_from_)
+      speed_.gemm_flops_per_second = comm_.sum(measured_gemm_rate(trainer_->exec(), precision_of(config_)));
     for (const std::string& line : summary(speed_, times)) log_.line(line);
-    directory_->append({{"kind", "summary"}, {"step", trainer_->step()}, {"tokens_this_start", speed_.tokens}, {"seconds", speed_.seconds},
-                        {"tokens_per_second", number(speed_.tokens_per_second())}, {"mfu", number(speed_.mfu())},
-                        {"peak_memory_bytes", peak}, {"phase_seconds", phase_seconds(times)}});
+    Json line = {{"kind", "summary"}, {"step", trainer_->step()}};
+    line.update(speed_fields(speed_));
+    line.update({{"peak_memory_bytes", peak}, {"phase_seconds", phase_seconds(times)}});
+    directory_->append(line);
   }
 
   /// The plain weights, then the averages that are new since the evaluation before: a line each, at the newest member's step.
@@ -312,6 +312,7 @@ class TrainingRun {
   const Communicator& comm_;
   const TrainConfig& config_;
   Log& log_;
+  double measured_from_;
   ParameterTable table_;
   std::optional<TokenSet> tokens_, validation_;
   FlatHeader header_;
@@ -322,15 +323,14 @@ class TrainingRun {
   std::vector<double> losses_;           ///< of stop.model, one an evaluation
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
   int64_t final_step_ = 0;  ///< of a complete run, on rank 0
-  double gemm_rate_ = 0;
-  Speed speed_;         ///< of all steps of this start
+  Speed speed_;  ///< of all steps of this start
   PhaseClock phases_;
 };
 
 }  // namespace
 
-void run_training(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source) {
-  TrainingRun(comm, config, log, source).train();
+void run_training(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source, double measured_from) {
+  TrainingRun(comm, config, log, source, measured_from).train();
 }
 
 }  // namespace lawa

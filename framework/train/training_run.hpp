@@ -7,10 +7,14 @@
 
 namespace lawa {
 
+/// Seconds of training. A start that took as long measures at its end, for two seconds, how fast matrix products are.
+inline constexpr double measured_from_seconds = 30;
+
 /// Trains in config.run.directory up to config.schedule.steps, going on from its newest whole checkpoint. Collective. A finished
 /// run is left as it is. `source` is what the config was loaded from: errors name places in it. Errors: bad files and folders;
 /// Diverged, which leaves its step in a last line of metrics.jsonl.
-void run_training(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source = {});
+void run_training(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source = {},
+                  double measured_from = measured_from_seconds);
 
 /// The digest of all tokens, after a check that each is below the vocabulary; the reading is shared out over the ranks. Collective.
 std::string checked_digest(const Communicator& comm, const TokenSet& tokens, int64_t vocabulary);

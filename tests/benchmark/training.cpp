@@ -99,7 +99,7 @@ void run_case(const Communicator& comm, const std::string& file, const Options& 
   const Json line = {{"model", std::filesystem::path(file).stem().string()}, {"precision", config.precision},
                      {"recompute", config.batch.recompute}, {"ranks", comm.size()}, {"threads", Exec().concurrency()}, {"parameters", table.size()},
                      {"step_tokens", static_cast<int64_t>(step_tokens)}, {"tokens_per_second", rate}, {"gemm_flops_per_second", gemm_rate},
-                     {"share_of_gemm_rate", rate * flops_per_token(config.model) / gemm_rate},
+                     {"gemm_share", rate * flops_per_token(config.model) / gemm_rate},
                      {"peak_memory_bytes_per_rank", memory}, {"device", device_name()}, {"git", version().git},
                      {"build", version().build}, {"phase_seconds", phase_seconds(clock.times())}};
   if (comm.root()) std::printf("%s\n", line.dump().c_str());

@@ -31,7 +31,7 @@ MODELS = (ROOT / "experiments" / "models" / "quickstart.toml", ROOT / "tests" / 
           ROOT / "tests" / "benchmark" / "models" / "l6_c384.toml", SMALL)
 CORES = len(os.sched_getaffinity(0))
 OF_A_CASE = ("model", "precision", "parameters", "device", "git")   # in our lines; the rest belongs to a side
-MEDIANS = ("tokens_per_second", "gemm_flops_per_second", "share_of_gemm_rate")
+MEDIANS = ("tokens_per_second", "gemm_flops_per_second", "gemm_share")
 
 
 def json_line(environment, *words):

@@ -114,7 +114,7 @@ def metrics(run):
 
 def numbers(run):
     """What must repeat bit for bit: losses, rates and norms by step, without the time that they took."""
-    timing = ("seconds", "tokens_per_second", "mfu")
+    timing = ("seconds", "tokens_per_second")
     return [{key: value for key, value in line.items() if key not in timing}
             for line in metrics(run) if line["kind"] in ("train", "evaluate")]
 

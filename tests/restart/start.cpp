@@ -137,5 +137,16 @@ TEST_F(Start, ADivergingRunEndsWithTheStepInItsMessage) {
   EXPECT_EQ(outcome[0].dump(), R"({"kind":"outcome","outcome":"diverged","step":2,"loss":null,"grad_norm":null})");
 }
 
+TEST_F(Start, ALongStartMeasuresMatrixProductsAtItsEndAndAShortOneNever) {
+  EXPECT_FALSE(metrics(finished_, "summary").at(0).contains("gemm_share"));
+  TrainConfig config = second();
+  config.schedule.steps = 3;
+  run(comm_, config, 0);
+  const Json summary = metrics(config, "summary").at(0);
+  const double measured = summary.at("gemm_flops_per_second");
+  EXPECT_GT(measured, 0);
+  EXPECT_DOUBLE_EQ(summary.at("gemm_share"), summary.at("tokens_per_second").get<double>() * flops_per_token(config.model) / measured);
+}
+
 }  // namespace
 }  // namespace lawa::test

@@ -42,9 +42,9 @@ TrainConfig finished_run(const Communicator& comm, const fs::path& folder) {
   return config;
 }
 
-void run(const Communicator& comm, const TrainConfig& config) {
+void run(const Communicator& comm, const TrainConfig& config, double measured_from) {
   Log quiet(false);
-  run_training(comm, config, quiet);
+  run_training(comm, config, quiet, {}, measured_from);
   comm.barrier();  // rank 0's last lines are in their files now
 }
 

@@ -17,8 +17,8 @@ std::filesystem::path checkpoints_of(const TrainConfig& config);
 
 /// Writes the token files into a new folder and runs tiny_run(folder) to its end. Collective. Returns its config.
 TrainConfig finished_run(const Communicator& comm, const std::filesystem::path& folder);
-/// run_training without output. Collective.
-void run(const Communicator& comm, const TrainConfig& config);
+/// run_training without output; products are measured after a long start, as a rule. Collective.
+void run(const Communicator& comm, const TrainConfig& config, double measured_from = 30);
 
 /// Copies a tiny run's folder, token files and all. Collective. Returns tiny_run(copy).
 TrainConfig copy_run(const Communicator& comm, const std::filesystem::path& folder, const std::filesystem::path& copy);
