@@ -23,14 +23,13 @@ class OnlineAverages {
   void observe(const Exec& exec, int64_t step, const Vector<float>& weights);
 
   size_t size() const { return averages_.size(); }
-  const OnlineAverageConfig& config(size_t i) const { return averages_[i].config; }
+  const AverageSpec& spec(size_t i) const { return averages_[i].spec; }
   const std::string& name(size_t i) const { return averages_[i].name; }
   /// The newest snapshot's step, the average's label; 0 while there is no average: k snapshots for lawa, two for the others.
   int64_t step(size_t i) const;
   /// The average, rounded to float32 once, into a local buffer. Waits until it is there.
   void average(const Exec& exec, size_t i, const Vector<float>& out) const;
-  /// {"scheme":…,"window":…,"stride":…}, and what else a weights file says of its average; lawa's members as the offline job says
-  /// them, without digests.
+  /// What a weights file says of its average: lawa's members as the offline job says them, without digests.
   Json describe(size_t i) const;
   /// Bytes of snapshots and sums that a rank may come to hold.
   int64_t most_bytes() const;
@@ -45,7 +44,7 @@ class OnlineAverages {
 
  private:
   struct One {
-    OnlineAverageConfig config;
+    AverageSpec spec;
     std::string name;
     int64_t count = 0, oldest = 0, newest = 0;  ///< snapshots that were taken, the first and the last one's step
     std::vector<int64_t> members{};             ///< lawa: steps of the newest k

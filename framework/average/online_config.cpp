@@ -2,8 +2,6 @@
 
 #include <set>
 
-#include "average/averaging_plan.hpp"
-
 namespace lawa {
 
 void check(const std::vector<OnlineAverageConfig>& averages, const ConfigSource& source) {
@@ -18,27 +16,17 @@ void check(const std::vector<OnlineAverageConfig>& averages, const ConfigSource&
     check_meaning("window", c.window != unset.window, "lawa");
     check_meaning("beta", c.beta != unset.beta, "ema");
     check_meaning("warmup", c.warmup != unset.warmup, "ema");
-    LAWA_CHECK(names.insert(name_of(averages[i])).second, key, source.where(key + ".scheme"), ": ", name_of(averages[i]), " is there twice");
+    const std::string called = name(spec_of(c));
+    LAWA_CHECK(names.insert(called).second, key, source.where(key + ".scheme"), ": ", called, " is there twice");
   }
 }
 
-std::string name_of(const OnlineAverageConfig& c) {
-  std::string name = c.scheme + "(";
-  if (c.scheme == "lawa") name += "k=" + std::to_string(c.window) + ",";
-  if (c.scheme == "ema") name += "beta=" + detail::to_toml(c.beta) + ",";
-  name += "nu=" + std::to_string(c.stride);
-  if (c.first > 0) name += ",first=" + std::to_string(c.first);
-  if (c.last > 0) name += ",last=" + std::to_string(c.last);
-  if (c.scheme == "ema" && c.warmup) name += ",warmup";
-  return name + ")";
-}
-
-std::string folder_of(const OnlineAverageConfig& c) {
-  std::string folder = folder_name(c.scheme, c.scheme == "lawa" ? c.window : 0, c.stride);
-  if (c.scheme == "ema") folder += "_beta" + detail::to_toml(c.beta) + (c.warmup ? "_warmup" : "");
-  if (c.first > 0) folder += "_first" + std::to_string(c.first);
-  if (c.last > 0) folder += "_last" + std::to_string(c.last);
-  return folder;
+AverageSpec spec_of(const OnlineAverageConfig& c) {
+  AverageSpec spec{.scheme = scheme_of(c.scheme, "averages"), .stride = c.stride, .first = c.first, .last = c.last};
+  if (has_window(spec.scheme)) spec.window = c.window;
+  if (spec.scheme == Scheme::ema) spec.beta = c.beta;
+  spec.warmup = spec.scheme == Scheme::ema && c.warmup;
+  return spec;
 }
 
 }  // namespace lawa

@@ -1,5 +1,6 @@
 // [[averages]]: the averages that a run keeps of its own weights.
 #pragma once
+#include "average/scheme.hpp"
 #include "core/config.hpp"
 
 namespace lawa {
@@ -26,9 +27,7 @@ void visit(OnlineAverageConfig& c, Visitor&& v) {
 /// Errors: two averages that are the same one; keys that were given and mean nothing to their scheme.
 void check(const std::vector<OnlineAverageConfig>& averages, const ConfigSource& source);
 
-/// "lawa(k=5,nu=200)", "ema(beta=0.999,nu=1)", "swa(nu=100,first=2000)": what metrics.jsonl and state files call an average.
-std::string name_of(const OnlineAverageConfig& config);
-/// "lawa_k005_nu000200", "ema_nu000001_beta0.999": its folder.
-std::string folder_of(const OnlineAverageConfig& config);
+/// The average that an entry asks for.
+AverageSpec spec_of(const OnlineAverageConfig& config);
 
 }  // namespace lawa

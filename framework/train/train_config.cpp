@@ -15,8 +15,8 @@ void check(const TrainConfig& c, const ConfigSource& source) {
              ": must name a token file, or evaluate.steps = 0");
   check(c.averages, source);
   std::string models = "plain";
-  for (const OnlineAverageConfig& average : c.averages) models.append(" ").append(name_of(average));
-  const bool known = c.stop.model == "plain" || std::ranges::count(c.averages, c.stop.model, [](const auto& a) { return name_of(a); }) > 0;
+  for (const OnlineAverageConfig& average : c.averages) models.append(" ").append(name(spec_of(average)));
+  const bool known = c.stop.model == "plain" || std::ranges::count(c.averages, c.stop.model, [](const auto& a) { return name(spec_of(a)); }) > 0;
   LAWA_CHECK(known, "stop.model", source.where("stop.model"), ": ", c.stop.model, " is none of: ", models);
   LAWA_CHECK(c.stop.patience == 0 || c.evaluate.steps > 0, "stop.patience", source.where("stop.patience"), ": needs evaluations, and evaluate.steps",
              source.where("evaluate.steps"), " is 0");

@@ -283,8 +283,8 @@ class TrainingRun {
     const OnlineAverages& averages = trainer_->averages();
     saved_averages_.resize(averages.size());
     for (size_t i = 0; i < averages.size(); ++i) {
-      if (!averages.config(i).save || averages.step(i) == saved_averages_[i]) continue;
-      trainer_->save_average(i, directory_->path() / "averages" / folder_of(averages.config(i)), header_, options);
+      if (!config_.averages[i].save || averages.step(i) == saved_averages_[i]) continue;
+      trainer_->save_average(i, directory_->path() / "averages" / folder(averages.spec(i)), header_, options);
       saved_averages_[i] = averages.step(i);
     }
   }

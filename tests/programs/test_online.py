@@ -72,7 +72,7 @@ def test_every_new_average_has_a_line_at_its_newest_step(online):
     assert list(losses("online", "swa(nu=5,first=20)")) == [30, 40, 50, 60]
     lines = succeed("evaluate", f"online/averages/{LAWA}").objects
     assert {line["step"]: line["loss"] for line in lines} == pytest.approx(losses("online", "lawa(k=4,nu=5)"), rel=1e-6)
-    assert {line["scheme"] for line in lines} == {"sliding"} and {line["window"] for line in lines} == {4}
+    assert {line["scheme"] for line in lines} == {"lawa"} and {line["window"] for line in lines} == {4}
     tokens = {line["step"]: line["trained_tokens"] for line in lines}
     assert tokens == {line["step"]: line["tokens"] for line in metrics("online") if line.get("model") == "lawa(k=4,nu=5)"}
 

@@ -98,10 +98,10 @@ void expect_same_run(const TrainConfig& actual, const TrainConfig& expected) {
   }
   for (const OnlineAverageConfig& average : expected.averages) {
     if (!average.save) continue;
-    const auto folder_in = [&](const TrainConfig& c) { return fs::path(c.run.directory) / "averages" / folder_of(average); };
+    const auto folder_in = [&](const TrainConfig& c) { return fs::path(c.run.directory) / "averages" / lawa::folder(spec_of(average)); };
     for (const int64_t step : recorded_steps(folder_in(expected))) {
       const auto digest = [&](const TrainConfig& c) { return FlatFileReader(weights_path(folder_in(c), step), "weights").digest("weights"); };
-      EXPECT_EQ(digest(actual), digest(expected)) << name_of(average) << " of step " << step;
+      EXPECT_EQ(digest(actual), digest(expected)) << name(spec_of(average)) << " of step " << step;
     }
   }
 }

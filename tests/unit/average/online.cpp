@@ -183,14 +183,6 @@ TEST_F(Online, SnapshotsAreSharedAndLetGo) {
   EXPECT_EQ(averages.most_bytes(), layout_.local_size() * 4 * (4 + 3)) << "one more than the window while a snapshot is taken";
 }
 
-TEST(OnlineConfig, NamesSayWhatAnAverageIs) {
-  EXPECT_EQ(name_of({.window = 5, .stride = 200}), "lawa(k=5,nu=200)");
-  EXPECT_EQ(name_of({.scheme = "ema", .beta = 0.9, .warmup = true}), "ema(beta=0.9,nu=1,warmup)");
-  EXPECT_EQ(name_of({.scheme = "swa", .stride = 10, .first = 50, .last = 90}), "swa(nu=10,first=50,last=90)");
-  EXPECT_EQ(folder_of({.window = 5, .stride = 200}), "lawa_k005_nu000200");
-  EXPECT_EQ(folder_of({.scheme = "ema", .beta = 0.999}), "ema_nu000001_beta0.999");
-}
-
 TEST(OnlineConfig, NoAverageIsThereTwice) {
   ConfigSource source;
   source.add_toml("[[averages]]\nscheme = 'swa'\n[[averages]]\nscheme = 'swa'", "run.toml");
