@@ -89,7 +89,8 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
   const bool grid = config.window.size() > 1 || config.stride.size() > 1;
   std::vector<PlannedFile> files;
   for (const Average& average : plan) {
-    const fs::path folder = grid ? destination / lawa::folder({.scheme = average.spec.scheme, .window = average.spec.window, .stride = average.spec.stride}) : destination;
+    const AverageSpec place{.scheme = average.spec.scheme, .window = average.spec.window, .stride = average.spec.stride};
+    const fs::path folder = grid ? destination / lawa::folder(place) : destination;
     const fs::path path = detail::is_safetensors(sources[0].path) ? folder / (checkpoint_name(average.step()) + ".safetensors")
                                                                   : weights_path(folder, average.step());
     files.push_back({average, path, precision});
@@ -120,7 +121,8 @@ std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, 
     if (!tensors) verify_by_record(file.path);
     const Json found = tensors ? detail::described_tensors(file.path).first
                                : described_weights(FlatFileReader(file.path, "weights").header());
-    LAWA_CHECK(is_same_average(found, describe_average(file, sources)), name, ": exists and is another average (", found.dump().substr(0, 60), "…)");
+    LAWA_CHECK(is_same_average(found, describe_average(file, sources)), name, ": exists and is another average (",
+               found.dump().substr(0, 60), "…)");
   }
   return missing;
 }

@@ -37,7 +37,8 @@ std::vector<double> window_weights(const AveragingConfig& config, Scheme scheme,
 }
 
 /// Snapshots [begin, end) with the weights.
-Average average_of(const AverageSpec& spec, const std::vector<int64_t>& found, size_t begin, size_t end, const std::vector<double>& weights) {
+Average average_of(const AverageSpec& spec, const std::vector<int64_t>& found, size_t begin, size_t end,
+                   const std::vector<double>& weights) {
   Average average{.spec = spec, .members = {}};
   for (size_t i = begin; i < end; ++i) average.members.push_back({found[i], weights[i - begin]});
   return average;
@@ -63,7 +64,7 @@ std::vector<Average> growing(const AverageSpec& spec, const std::vector<int64_t>
   std::vector<double> weights;
   for (size_t n = 1; n <= found.size(); ++n) {
     const bool ema = spec.scheme == Scheme::ema;
-    const double keep = ema ? kept(spec, static_cast<int64_t>(n) - 1) : 1;
+    const double keep = ema ? kept(spec, static_cast<int64_t>(n) - 1, found[n - 1]) : 1;
     for (double& weight : weights) weight *= keep;
     weights.push_back(ema ? 1 - keep : 1);
     if (n > 1) averages.push_back(average_of(spec, found, 0, n, weights));
@@ -105,9 +106,10 @@ void check(const AveragingConfig& c, const ConfigSource& source) {
   }
   LAWA_CHECK(scheme != Scheme::curve || std::ranges::is_sorted(c.curve, std::greater<>()), "averaging.curve",
              source.where("averaging.curve"), ": must not rise");
-  for (const auto& [word, of] : {std::pair{"weights", Scheme::weights}, std::pair{"curve", Scheme::curve}, std::pair{"beta", Scheme::ema}}) {
-    const std::string key = concat("averaging.", word);
-    LAWA_CHECK(source.find(key) == nullptr || scheme == of, key, source.where(key), ": means nothing to ", name(scheme),
+  const std::vector<std::pair<std::string, Scheme>> owners{{"weights", Scheme::weights}, {"curve", Scheme::curve}, {"beta", Scheme::ema}};
+  for (const auto& [word, owner] : owners) {
+    const std::string key = "averaging." + word;
+    LAWA_CHECK(source.find(key) == nullptr || scheme == owner, key, source.where(key), ": means nothing to ", name(scheme),
                source.where("averaging.scheme"));
   }
 }

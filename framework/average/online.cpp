@@ -37,6 +37,7 @@ OnlineAverages::OnlineAverages(const std::vector<OnlineAverageConfig>& configs, 
     : local_size_(layout.local_size()) {
   for (const OnlineAverageConfig& config : configs) {
     const AverageSpec spec = spec_of(config);
+    if (std::ranges::count(averages_, lawa::name(spec), &One::name) > 0) continue;
     averages_.push_back({.spec = spec, .name = lawa::name(spec)});
     if (spec.window == 0) averages_.back().sum = zeros<double>("lawa::online." + config.scheme, local_size_);
   }
@@ -66,7 +67,7 @@ void OnlineAverages::observe(const Exec& exec, int64_t step, const Vector<float>
       if (std::ssize(one.members) > one.spec.window) one.members.erase(one.members.begin());
     } else {
       const bool ema = one.spec.scheme == Scheme::ema;
-      const double keep = ema ? kept(one.spec, one.count) : 1;
+      const double keep = ema ? kept(one.spec, one.count, step) : 1;
       accumulate(exec, one.sum, keep, ema ? 1 - keep : 1, weights);
     }
     if (one.count++ == 0) one.oldest = step;
@@ -79,6 +80,12 @@ void OnlineAverages::drop_unused_snapshots() {
   std::erase_if(snapshots_, [&](const auto& snapshot) {
     return std::ranges::none_of(averages_, [&](const One& one) { return std::ranges::count(one.members, snapshot.first) > 0; });
   });
+}
+
+size_t OnlineAverages::find(const OnlineAverageConfig& config) const {
+  const auto found = std::ranges::find(averages_, lawa::name(spec_of(config)), &One::name);
+  LAWA_CHECK(found != averages_.end(), lawa::name(spec_of(config)), ": isn't kept");
+  return static_cast<size_t>(found - averages_.begin());
 }
 
 int64_t OnlineAverages::step(size_t i) const {
@@ -104,7 +111,7 @@ void OnlineAverages::average(const Exec& exec, size_t i, const Vector<float>& ou
 
 Json OnlineAverages::describe(size_t i) const {
   const One& one = averages_[i];
-  Json description = lawa::describe(one.spec, one.spec.window > 0 ? one.spec.window : one.count);
+  Json description = lawa::describe(one.spec, snapshots(i));
   description["since"] = one.members.empty() ? one.oldest : one.members.front();
   Json members = Json::array();
   for (const int64_t step : one.members) members.push_back({{"step", step}, {"weight", 1.0}});
@@ -162,6 +169,14 @@ Json OnlineAverages::restore(const Json& description, const std::function<void(c
     }
   }
   return {{"added", added}, {"dropped", dropped}};
+}
+
+void blend(const Exec& exec, double lambda, const Vector<float>& plain, const Vector<float>& average) {
+  Kokkos::parallel_for("lawa::blend", over(exec, rows(average)), KOKKOS_LAMBDA(int64_t n) {
+    const auto i = static_cast<size_t>(n);
+    const auto theta = static_cast<double>(plain(i));
+    average(i) = static_cast<float>(theta + lambda * (static_cast<double>(average(i)) - theta));
+  });
 }
 
 }  // namespace lawa

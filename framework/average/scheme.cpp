@@ -30,19 +30,37 @@ bool is_snapshot(const AverageSpec& s, int64_t step) {
   return step > 0 && (s.stride == 0 || step % s.stride == 0) && step >= s.first && (s.last == 0 || step <= s.last);
 }
 
-double kept(const AverageSpec& s, int64_t count) {
+double kept(const AverageSpec& s, int64_t count, int64_t step) {
   if (count == 0) return 0;
-  return s.warmup ? std::min(*s.beta, 1 - std::pow(1 + static_cast<double>(count), -2.0 / 3.0)) : *s.beta;
+  const double half_life = s.half_life > 0 ? s.half_life * static_cast<double>(step) : s.half_life_steps;
+  const double keep = s.beta ? *s.beta : std::exp2(-static_cast<double>(s.stride) / half_life);
+  return s.warmup ? std::min(keep, 1 - std::pow(1 + static_cast<double>(count), -2.0 / 3.0)) : keep;
 }
+
+bool excludes(const std::string& entry, const std::string& tensor) { return tensor == entry || tensor.starts_with(entry + "."); }
+
+namespace {
+
+/// "50", "0.05": without the ".0" that TOML wants.
+std::string shortest(double value) {
+  const std::string text = detail::to_toml(value);
+  return text.ends_with(".0") ? text.substr(0, text.size() - 2) : text;
+}
+
+}  // namespace
 
 std::string name(const AverageSpec& s) {
   std::string text = name(s.scheme) + "(";
   if (s.window > 0) text += "k=" + std::to_string(s.window) + ",";
   if (s.beta) text += "beta=" + detail::to_toml(*s.beta) + ",";
+  if (s.half_life_steps > 0) text += "half_life_steps=" + shortest(s.half_life_steps) + ",";
+  if (s.half_life > 0) text += "half_life=" + shortest(s.half_life) + ",";
   text += "nu=" + std::to_string(s.stride);
   if (s.first > 0) text += ",first=" + std::to_string(s.first);
   if (s.last > 0) text += ",last=" + std::to_string(s.last);
   if (s.warmup) text += ",warmup";
+  for (size_t i = 0; i < s.exclude.size(); ++i) text += (i == 0 ? ",exclude=" : "+") + s.exclude[i];
+  if (s.blend != 1) text += ",blend=" + shortest(s.blend);
   return text + ")";
 }
 
@@ -52,6 +70,8 @@ std::string folder(const AverageSpec& s) {
   std::snprintf(nu, sizeof nu, "_nu%06lld", static_cast<long long>(s.stride));
   std::string text = name(s.scheme) + k + nu;
   if (s.beta) text += "_beta" + detail::to_toml(*s.beta);
+  if (s.half_life_steps > 0) text += "_half_life_steps" + shortest(s.half_life_steps);
+  if (s.half_life > 0) text += "_half_life" + shortest(s.half_life);
   if (s.warmup) text += "_warmup";
   if (s.first > 0) text += "_first" + std::to_string(s.first);
   if (s.last > 0) text += "_last" + std::to_string(s.last);
@@ -61,9 +81,13 @@ std::string folder(const AverageSpec& s) {
 Json describe(const AverageSpec& s, int64_t snapshots) {
   Json description = {{"scheme", name(s.scheme)}, {"window", snapshots}, {"stride", s.stride}};
   if (s.beta) description["beta"] = *s.beta;
+  if (s.half_life_steps > 0) description["half_life_steps"] = s.half_life_steps;
+  if (s.half_life > 0) description["half_life"] = s.half_life;
   if (s.warmup) description["warmup"] = true;
   if (s.first > 0) description["first"] = s.first;
   if (s.last > 0) description["last"] = s.last;
+  if (!s.exclude.empty()) description["exclude"] = s.exclude;
+  if (s.blend != 1) description["blend"] = s.blend;
   return description;
 }
 
