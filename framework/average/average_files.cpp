@@ -61,17 +61,20 @@ Json describe_average(const PlannedFile& file, const std::vector<Source>& source
     const Source& source = *std::ranges::lower_bound(sources, member.step, {}, &Source::step);
     members.push_back({{"step", member.step}, {"weight", member.weight}, {"digest", source.digest}});
   }
-  Json description = {{"scheme", file.scheme == "lawa" ? "sliding" : file.scheme},
-                      {"window", std::ssize(file.average.members)},
-                      {"stride", file.average.stride > 0 ? file.average.stride : even_spacing(file.average.members)},
-                      {"members", members}};
+  AverageSpec spec = file.average.spec;
+  if (spec.stride == 0) spec.stride = even_spacing(file.average.members);
+  Json description = describe(spec, std::ssize(file.average.members));
+  description["members"] = members;
   if (file.precision != "fp32") description["precision"] = file.precision;
   return description;
 }
 
+Json described_weights(const FlatHeader& header) { return in_todays_words(header.provenance.value("average", Json())); }
+
 PlannedFile described_average(const Json& description, const std::string& place) {
   try {
-    PlannedFile file{.average = {}, .path = place, .scheme = description.at("scheme"), .precision = description.value("precision", "fp32")};
+    PlannedFile file{.average = {}, .path = place, .precision = description.value("precision", "fp32")};
+    file.average.spec.scheme = scheme_of(description.at("scheme"), place);
     for (const Json& member : description.at("members")) file.average.members.push_back({member.at("step"), member.at("weight")});
     LAWA_CHECK(!file.average.members.empty() && std::ranges::is_sorted(file.average.members, {}, &Member::step), place, ": says no members");
     return file;
@@ -86,13 +89,24 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
   const bool grid = config.window.size() > 1 || config.stride.size() > 1;
   std::vector<PlannedFile> files;
   for (const Average& average : plan) {
-    const fs::path folder = grid ? destination / folder_name(config.scheme, average.window, average.stride) : destination;
+    const AverageSpec place{.scheme = average.spec.scheme, .window = average.spec.window, .stride = average.spec.stride};
+    const fs::path folder = grid ? destination / lawa::folder(place) : destination;
     const fs::path path = detail::is_safetensors(sources[0].path) ? folder / (checkpoint_name(average.step()) + ".safetensors")
                                                                   : weights_path(folder, average.step());
-    files.push_back({average, path, config.scheme, precision});
+    files.push_back({average, path, precision});
   }
   return files;
 }
+
+namespace {
+
+/// Of two descriptions, what decides: a file that was written before may say less of the rest.
+bool is_same_average(const Json& a, const Json& b) {
+  const auto same = [&](const char* key) { return a.value(key, Json()) == b.value(key, Json()); };
+  return a.is_object() && std::ranges::all_of(std::vector{"scheme", "window", "stride", "members", "precision"}, same);
+}
+
+}  // namespace
 
 std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, const std::vector<Source>& sources, bool skip_existing) {
   std::vector<PlannedFile> missing;
@@ -106,8 +120,9 @@ std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, 
     }
     if (!tensors) verify_by_record(file.path);
     const Json found = tensors ? detail::described_tensors(file.path).first
-                               : FlatFileReader(file.path, "weights").header().provenance.value("average", Json());
-    LAWA_CHECK(found == describe_average(file, sources), name, ": exists and is another average (", found.dump().substr(0, 60), "…)");
+                               : described_weights(FlatFileReader(file.path, "weights").header());
+    LAWA_CHECK(is_same_average(found, describe_average(file, sources)), name, ": exists and is another average (",
+               found.dump().substr(0, 60), "…)");
   }
   return missing;
 }

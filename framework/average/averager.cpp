@@ -81,7 +81,7 @@ namespace {
 /// Reads a safetensors average again: the mean of one file is the file. Errors: its digest isn't the one that it names.
 void verify_tensors(const Communicator& comm, const fs::path& file, const Json& description, const std::string& named) {
   const NumberFormat format = detail::format_of(described_average(description, file.string()).precision);
-  const Average itself{.members = {{1, 1.0}}};
+  const Average itself{.spec = {}, .members = {{1, 1.0}}};
   const std::vector<Source> source{{.step = 1, .path = file, .digest = "", .trajectory_hash = ""}};
   const std::string digest = detail::tensor_digest(comm, {.allow_nonfinite = true}, itself, format, source);
   LAWA_CHECK(digest == named, file.string(), ": is damaged: its tensors have the digest ", digest, ", and it names ", named);
@@ -98,7 +98,7 @@ ExistingAverage existing_average(const Communicator& comm, const fs::path& file)
     } else {
       verify_by_record(file);
       const FlatFileReader reader(file, "weights");
-      text = Json{{"average", reader.header().provenance.value("average", Json())}, {"digest", reader.digest("weights")}}.dump();
+      text = Json{{"average", described_weights(reader.header())}, {"digest", reader.digest("weights")}}.dump();
     }
   });
   const Json found = Json::parse(comm.broadcast(text));

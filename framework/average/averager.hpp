@@ -42,13 +42,15 @@ std::vector<Source> open_sources(const Communicator& comm, const std::vector<std
 struct PlannedFile {
   Average average;
   std::filesystem::path path;  ///< folder/step_….weights.h5 or .safetensors
-  std::string scheme, precision;
+  std::string precision;
 };
 
-/// What an average's file says it is made from: scheme, window, stride (0 where the members lie unevenly), each member's step, weight
-/// and digest; a precision other than fp32.
+/// What an average's file says it is made from: describe() with the stride 0 where the members lie unevenly, each member's step,
+/// weight and digest; a precision other than fp32.
 Json describe_average(const PlannedFile& file, const std::vector<Source>& sources);
-/// The average of such a description. Errors: it isn't one.
+/// What a weights file says of the average that it holds, in today's words; null: it isn't one.
+Json described_weights(const FlatHeader& header);
+/// The average of a description: its scheme, members and precision. Errors: it isn't one; it names a scheme that there isn't.
 PlannedFile described_average(const Json& description, const std::string& place);
 
 /// Where the averages of a plan belong: in `destination` itself, or, of a grid, in its folders lawa_k005_nu000200 ….

@@ -2,12 +2,13 @@
 #pragma once
 #include <vector>
 
+#include "average/scheme.hpp"
 #include "core/config.hpp"
 
 namespace lawa {
 
 struct AveragingConfig {
-  std::string scheme = "sliding";
+  std::string scheme = "lawa";
   std::vector<int64_t> window{5}, stride{0}, at{};
   int64_t first = 0, last = 0;
   double beta = 0.9;
@@ -17,9 +18,9 @@ struct AveragingConfig {
 template <class Visitor>
 void visit(AveragingConfig& c, Visitor&& v) {
   v("scheme", c.scheme,
-    "sliding = lawa, tumbling, lawa_released (tumbling, and a last window of two or more), swa (all since first), ema, linear "
-    "(weights 1..k), 1-sqrt, curve, weights",
-    one_of({"sliding", "lawa", "tumbling", "lawa_released", "swa", "ema", "linear", "1-sqrt", "curve", "weights"}));
+    "lawa (the last k; sliding is the same), tumbling, lawa_released (tumbling, and a last window of two or more), swa (all since "
+    "first), ema, linear (weights 1..k), 1-sqrt, curve, weights",
+    one_of({"lawa", "sliding", "tumbling", "lawa_released", "swa", "ema", "linear", "1-sqrt", "curve", "weights"}));
   v("window", c.window, "checkpoints in an average, k; several make a grid", at_least(1));
   v("stride", c.stride, "steps between the checkpoints of an average, nu; 0 = every checkpoint there is; several make a grid", at_least(0));
   v("at", c.at, "only the averages of these steps; empty = all", at_least(1));
@@ -32,15 +33,6 @@ void visit(AveragingConfig& c, Visitor&& v) {
 /// Errors: keys that don't fit together.
 void check(const AveragingConfig& config, const ConfigSource& source);
 
-/// Whether the weights of a step may be in an average: a multiple of the stride (0: any step), > 0, not before first and not after
-/// last (0: no limit).
-inline bool is_snapshot(int64_t step, int64_t stride, int64_t first, int64_t last) {
-  return step > 0 && (stride == 0 || step % stride == 0) && step >= first && (last == 0 || step <= last);
-}
-
-/// "lawa_k005_nu000200": the folder of a scheme's averages, without k where the window is 0.
-std::string folder_name(const std::string& scheme, int64_t window, int64_t stride);
-
 struct Member {
   int64_t step;
   double weight;
@@ -48,8 +40,8 @@ struct Member {
 };
 /// One average: sum of weight * checkpoint over the sum of the weights; labelled with its newest member's step.
 struct Average {
-  int64_t window = 0, stride = 0;  ///< its place in the grid; window 0 where the scheme has none
-  std::vector<Member> members;     ///< by ascending step
+  AverageSpec spec;
+  std::vector<Member> members;  ///< by ascending step
 
   int64_t step() const { return members.back().step; }
   /// All weights are equal: a mean that can be rounded correctly.
@@ -58,15 +50,15 @@ struct Average {
 
 /// The averages of a scheme over checkpoints at `steps` (ascending), window by window within stride by stride. Snapshots are the
 /// steps > 0 with step % stride == 0, between first and last.
-///   sliding        the last k snapshots at every snapshot, once there are so many (Kaddour 2022, arXiv 2209.14981)
+///   lawa           the last k snapshots at every snapshot, once there are so many (Kaddour 2022, arXiv 2209.14981)
 ///   tumbling       snapshots 1..k, k+1..2k, …; an incomplete last window is dropped
 ///   lawa_released  the same, but an incomplete last window is averaged unless it is a single snapshot (the paper's lawa.py)
 ///   swa            all snapshots up to each one, from the second on (Izmailov et al. 2018, arXiv 1803.05407)
 ///   ema            e = beta e + (1 - beta) x at every snapshot, from the first snapshot's weights on
-///   linear         sliding with weights 1, 2, …, k
-///   1-sqrt, curve  sliding with the weights that emulate a decay of the learning rate over the window (WSM, arXiv 2507.17634): where
+///   linear         lawa with weights 1, 2, …, k
+///   1-sqrt, curve  lawa with the weights that emulate a decay of the learning rate over the window (WSM, arXiv 2507.17634): where
 ///                  the i-th checkpoint's updates shall count c_i of their size (c_1 = 1 the oldest), its weight is c_i - c_(i+1)
-///   weights        sliding with given weights
+///   weights        lawa with given weights
 /// A place in a grid that has too few snapshots is left out. Errors: a snapshot that is missing between two others; no average at
 /// all; a step of `at` that has none.
 std::vector<Average> averaging_plan(const AveragingConfig& config, const std::vector<int64_t>& steps);

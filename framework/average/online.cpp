@@ -1,22 +1,13 @@
 #include "average/online.hpp"
 
 #include <algorithm>
-#include <cmath>
 
-#include "average/averaging_plan.hpp"
 #include "average/exact_mean.hpp"
 
 namespace lawa {
 namespace {
 
 constexpr int64_t chunk = 4096;  // elements of one work item
-
-/// What an EMA keeps of itself at its `count`-th snapshot, counted from 0.
-double kept(const OnlineAverageConfig& config, int64_t count) {
-  if (count == 0) return 0;
-  if (!config.warmup) return config.beta;
-  return std::min(config.beta, 1 - std::pow(1 + static_cast<double>(count), -2.0 / 3.0));
-}
 
 /// sum = keep * sum + add * x, in float64.
 void accumulate(const Exec& exec, const Vector<double>& sum, double keep, double add, const Vector<float>& x) {
@@ -45,8 +36,10 @@ std::string sum_name(const std::string& average) { return "averages/" + average 
 OnlineAverages::OnlineAverages(const std::vector<OnlineAverageConfig>& configs, const ShardLayout& layout)
     : local_size_(layout.local_size()) {
   for (const OnlineAverageConfig& config : configs) {
-    averages_.push_back({.config = config, .name = name_of(config)});
-    if (config.scheme != "lawa") averages_.back().sum = zeros<double>("lawa::online." + config.scheme, local_size_);
+    const AverageSpec spec = spec_of(config);
+    if (std::ranges::count(averages_, lawa::name(spec), &One::name) > 0) continue;
+    averages_.push_back({.spec = spec, .name = lawa::name(spec)});
+    if (spec.window == 0) averages_.back().sum = zeros<double>("lawa::online." + config.scheme, local_size_);
   }
   begin_anew();
 }
@@ -56,14 +49,14 @@ void OnlineAverages::begin_anew() {
   for (One& one : averages_) {
     one.count = one.oldest = one.newest = 0;
     one.members.clear();
-    if (one.config.scheme != "lawa") fill(Exec(), one.sum, -0.0);  // -0 + x = x, the sign of zero included
+    if (one.spec.window == 0) fill(Exec(), one.sum, -0.0);  // -0 + x = x, the sign of zero included
   }
 }
 
 void OnlineAverages::observe(const Exec& exec, int64_t step, const Vector<float>& weights) {
   for (One& one : averages_) {
-    if (!is_snapshot(step, one.config.stride, one.config.first, one.config.last)) continue;
-    if (one.config.scheme == "lawa") {
+    if (!is_snapshot(one.spec, step)) continue;
+    if (one.spec.window > 0) {
       if (!snapshots_.contains(step)) {
         const HostVector<float> taken = uninitialised<float, HostMemory>("lawa::snapshot", local_size_);
         exec.fence();
@@ -71,10 +64,11 @@ void OnlineAverages::observe(const Exec& exec, int64_t step, const Vector<float>
         snapshots_.emplace(step, taken);
       }
       one.members.push_back(step);
-      if (std::ssize(one.members) > one.config.window) one.members.erase(one.members.begin());
+      if (std::ssize(one.members) > one.spec.window) one.members.erase(one.members.begin());
     } else {
-      const double keep = one.config.scheme == "ema" ? kept(one.config, one.count) : 1;
-      accumulate(exec, one.sum, keep, one.config.scheme == "ema" ? 1 - keep : 1, weights);
+      const bool ema = one.spec.scheme == Scheme::ema;
+      const double keep = ema ? kept(one.spec, one.count, step) : 1;
+      accumulate(exec, one.sum, keep, ema ? 1 - keep : 1, weights);
     }
     if (one.count++ == 0) one.oldest = step;
     one.newest = step;
@@ -88,34 +82,37 @@ void OnlineAverages::drop_unused_snapshots() {
   });
 }
 
+size_t OnlineAverages::find(const OnlineAverageConfig& config) const {
+  const auto found = std::ranges::find(averages_, lawa::name(spec_of(config)), &One::name);
+  LAWA_CHECK(found != averages_.end(), lawa::name(spec_of(config)), ": isn't kept");
+  return static_cast<size_t>(found - averages_.begin());
+}
+
 int64_t OnlineAverages::step(size_t i) const {
   const One& one = averages_[i];
-  return one.count >= (one.config.scheme == "lawa" ? one.config.window : 2) ? one.newest : 0;
+  return one.count >= (one.spec.window > 0 ? one.spec.window : 2) ? one.newest : 0;
 }
 
 void OnlineAverages::average(const Exec& exec, size_t i, const Vector<float>& out) const {
   const One& one = averages_[i];
   LAWA_CHECK(step(i) > 0, one.name, ": there are only ", one.count, " snapshots");
-  if (one.config.scheme == "lawa") {
+  if (one.spec.window > 0) {
     std::vector<const float*> members;
     for (const int64_t member : one.members) members.push_back(snapshots_.at(member).data());
     const HostVector<float> mean = Kokkos::create_mirror_view(HostMemory{}, out);
-    const std::vector<MeanOfFirst> wanted{{one.config.window, mean.data()}};
+    const std::vector<MeanOfFirst> wanted{{one.spec.window, mean.data()}};
     uniform_means(members, wanted, local_size_, Rounding::float32);
     copy(out, mean);
   } else {
-    divide(exec, one.sum, one.config.scheme == "ema" ? 1 : static_cast<double>(one.count), out);
+    divide(exec, one.sum, one.spec.scheme == Scheme::ema ? 1 : static_cast<double>(one.count), out);
     exec.fence();
   }
 }
 
 Json OnlineAverages::describe(size_t i) const {
   const One& one = averages_[i];
-  Json description = {{"scheme", one.config.scheme == "lawa" ? "sliding" : one.config.scheme},
-                      {"window", one.config.scheme == "lawa" ? one.config.window : one.count},
-                      {"stride", one.config.stride},
-                      {"since", one.config.scheme == "lawa" ? one.members.front() : one.oldest}};
-  if (one.config.scheme == "ema") description.update({{"beta", one.config.beta}, {"warmup", one.config.warmup}});
+  Json description = lawa::describe(one.spec, snapshots(i));
+  description["since"] = one.members.empty() ? one.oldest : one.members.front();
   Json members = Json::array();
   for (const int64_t step : one.members) members.push_back({{"step", step}, {"weight", 1.0}});
   if (!members.empty()) description["members"] = members;
@@ -125,14 +122,14 @@ Json OnlineAverages::describe(size_t i) const {
 
 int64_t OnlineAverages::most_bytes() const {
   int64_t sums = 0, snapshots = 0;  // snapshots may be shared: this counts them all
-  for (const One& one : averages_) (one.config.scheme == "lawa" ? snapshots : sums) += one.config.scheme == "lawa" ? one.config.window + 1 : 1;
+  for (const One& one : averages_) (one.spec.window > 0 ? snapshots : sums) += one.spec.window + 1;
   return local_size_ * (8 * sums + 4 * snapshots);
 }
 
 std::vector<ShardArray> OnlineAverages::arrays() const {
   std::vector<ShardArray> arrays;
   for (const One& one : averages_)
-    if (one.config.scheme != "lawa") arrays.push_back({sum_name(one.name), one.sum});
+    if (one.spec.window == 0) arrays.push_back({sum_name(one.name), one.sum});
   for (const auto& [step, taken] : snapshots_) {
     const Vector<float> device = Kokkos::create_mirror_view(Memory{}, taken);
     copy(device, taken);
@@ -163,7 +160,7 @@ Json OnlineAverages::restore(const Json& description, const std::function<void(c
     one.oldest = found->at("oldest");
     one.newest = found->at("newest");
     one.members = found->at("members").get<std::vector<int64_t>>();
-    if (one.config.scheme != "lawa") read({{sum_name(one.name), one.sum}});
+    if (one.spec.window == 0) read({{sum_name(one.name), one.sum}});
     for (const int64_t step : one.members) {
       if (snapshots_.contains(step)) continue;
       const Vector<float> device = zeros<float>("lawa::snapshot", local_size_);
@@ -172,6 +169,14 @@ Json OnlineAverages::restore(const Json& description, const std::function<void(c
     }
   }
   return {{"added", added}, {"dropped", dropped}};
+}
+
+void blend(const Exec& exec, double lambda, const Vector<float>& plain, const Vector<float>& average) {
+  Kokkos::parallel_for("lawa::blend", over(exec, rows(average)), KOKKOS_LAMBDA(int64_t n) {
+    const auto i = static_cast<size_t>(n);
+    const auto theta = static_cast<double>(plain(i));
+    average(i) = static_cast<float>(theta + lambda * (static_cast<double>(average(i)) - theta));
+  });
 }
 
 }  // namespace lawa

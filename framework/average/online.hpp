@@ -9,10 +9,10 @@
 
 namespace lawa {
 
-/// All averages of a run. A snapshot is the weights after a step with step % stride == 0, first <= step (<= last, where there is
-/// one), as in averaging_plan:
+/// All averages of a run, each once, however many entries of [[averages]] evaluate it. A snapshot is the weights after a step with
+/// step % stride == 0, first <= step (<= last, where there is one), as in averaging_plan:
 ///   lawa  the mean of the newest k snapshots, once there are k; rounded as the offline average is, bit for bit
-///   ema   e = beta e + (1 - beta) x at every snapshot x, from the first one's weights on; e in float64, on the device
+///   ema   e = kept e + (1 - kept) x at every snapshot x, from the first one's weights on; e in float64, on the device
 ///   swa   the mean of all snapshots; their sum in float64, on the device
 /// Snapshots lie in host memory, and averages that hold the same one share it.
 class OnlineAverages {
@@ -23,14 +23,16 @@ class OnlineAverages {
   void observe(const Exec& exec, int64_t step, const Vector<float>& weights);
 
   size_t size() const { return averages_.size(); }
-  const OnlineAverageConfig& config(size_t i) const { return averages_[i].config; }
+  /// Which one an entry asks for.
+  size_t find(const OnlineAverageConfig& config) const;
   const std::string& name(size_t i) const { return averages_[i].name; }
   /// The newest snapshot's step, the average's label; 0 while there is no average: k snapshots for lawa, two for the others.
   int64_t step(size_t i) const;
+  /// How many snapshots are in it.
+  int64_t snapshots(size_t i) const { return averages_[i].spec.window > 0 ? averages_[i].spec.window : averages_[i].count; }
   /// The average, rounded to float32 once, into a local buffer. Waits until it is there.
   void average(const Exec& exec, size_t i, const Vector<float>& out) const;
-  /// {"scheme":…,"window":…,"stride":…}, and what else a weights file says of its average; lawa's members as the offline job says
-  /// them, without digests.
+  /// What a weights file says of its average: lawa's members as the offline job says them, without digests.
   Json describe(size_t i) const;
   /// Bytes of snapshots and sums that a rank may come to hold.
   int64_t most_bytes() const;
@@ -45,7 +47,7 @@ class OnlineAverages {
 
  private:
   struct One {
-    OnlineAverageConfig config;
+    AverageSpec spec;
     std::string name;
     int64_t count = 0, oldest = 0, newest = 0;  ///< snapshots that were taken, the first and the last one's step
     std::vector<int64_t> members{};             ///< lawa: steps of the newest k
@@ -58,5 +60,8 @@ class OnlineAverages {
   std::vector<One> averages_;
   std::map<int64_t, HostVector<float>> snapshots_;  ///< by step
 };
+
+/// average = plain + lambda (average - plain), element by element in float64, rounded once.
+void blend(const Exec& exec, double lambda, const Vector<float>& plain, const Vector<float>& average);
 
 }  // namespace lawa

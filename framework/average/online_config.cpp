@@ -1,44 +1,69 @@
 #include "average/online_config.hpp"
 
+#include <algorithm>
 #include <set>
 
-#include "average/averaging_plan.hpp"
-
 namespace lawa {
+namespace {
 
-void check(const std::vector<OnlineAverageConfig>& averages, const ConfigSource& source) {
-  std::set<std::string> names;
+/// One entry by itself; `key` is its own, "averages.0".
+void check_keys(const OnlineAverageConfig& c, const std::string& key, const ParameterTable& table, const ConfigSource& source) {
+  const auto place = [&](const std::string& name) { return concat(key, ".", name, source.where(key + "." + name)); };
+  const OnlineAverageConfig unset;
+  const std::vector<std::pair<std::string, bool>> decays{{"beta", c.beta != unset.beta},
+                                                         {"half_life_steps", c.half_life_steps != unset.half_life_steps},
+                                                         {"half_life", c.half_life != unset.half_life}};
+  LAWA_CHECK(c.window == unset.window || c.scheme == "lawa", place("window"), ": means nothing to ", c.scheme);
+  LAWA_CHECK(!c.warmup || c.scheme == "ema", place("warmup"), ": means nothing to ", c.scheme);
+  std::string given;
+  for (const auto& [name, is_set] : decays) {
+    if (!is_set) continue;
+    LAWA_CHECK(c.scheme == "ema", place(name), ": means nothing to ", c.scheme);
+    LAWA_CHECK(given.empty(), place(given), " and ", place(name), ": only one of beta, half_life_steps and half_life");
+    given = name;
+  }
+  LAWA_CHECK(!c.save || c.exclude.empty(), place("save"), ": its files would hold all tensors averaged, and ", place("exclude"),
+             " leaves some out");
+  for (const std::string& entry : c.exclude)
+    LAWA_CHECK(std::ranges::any_of(table.parameters(), [&](const Parameter& tensor) { return excludes(entry, tensor.name); }),
+               place("exclude"), ": no tensor is ", entry, " or begins with ", entry, ".");
+}
+
+}  // namespace
+
+void check(const std::vector<OnlineAverageConfig>& averages, const ParameterTable& table, const ConfigSource& source) {
+  std::set<std::string> evaluated, saved;
   for (size_t i = 0; i < averages.size(); ++i) {
     const std::string key = "averages." + std::to_string(i);
-    const OnlineAverageConfig& c = averages[i];
-    const auto check_meaning = [&](const std::string& name, bool is_set, const char* scheme) {
-      LAWA_CHECK(!is_set || c.scheme == scheme, key, ".", name, source.where(key + "." + name), ": means nothing to ", c.scheme);
-    };
-    const OnlineAverageConfig unset;
-    check_meaning("window", c.window != unset.window, "lawa");
-    check_meaning("beta", c.beta != unset.beta, "ema");
-    check_meaning("warmup", c.warmup != unset.warmup, "ema");
-    LAWA_CHECK(names.insert(name_of(averages[i])).second, key, source.where(key + ".scheme"), ": ", name_of(averages[i]), " is there twice");
+    check_keys(averages[i], key, table, source);
+    for (const AverageSpec& model : models_of(averages[i]))
+      LAWA_CHECK(evaluated.insert(name(model)).second, key, source.where(key + ".scheme"), ": ", name(model), " is there twice");
+    const std::string itself = name(spec_of(averages[i])), save = key + ".save";
+    LAWA_CHECK(!averages[i].save || saved.insert(itself).second, save, source.where(save), ": ", itself, " is saved twice");
   }
 }
 
-std::string name_of(const OnlineAverageConfig& c) {
-  std::string name = c.scheme + "(";
-  if (c.scheme == "lawa") name += "k=" + std::to_string(c.window) + ",";
-  if (c.scheme == "ema") name += "beta=" + detail::to_toml(c.beta) + ",";
-  name += "nu=" + std::to_string(c.stride);
-  if (c.first > 0) name += ",first=" + std::to_string(c.first);
-  if (c.last > 0) name += ",last=" + std::to_string(c.last);
-  if (c.scheme == "ema" && c.warmup) name += ",warmup";
-  return name + ")";
+AverageSpec spec_of(const OnlineAverageConfig& c) {
+  AverageSpec spec{.scheme = scheme_of(c.scheme, "averages"), .stride = c.stride, .first = c.first, .last = c.last};
+  if (has_window(spec.scheme)) spec.window = c.window;
+  if (spec.scheme == Scheme::ema) {
+    spec.half_life_steps = c.half_life_steps;
+    spec.half_life = c.half_life;
+    if (c.half_life_steps == 0 && c.half_life == 0) spec.beta = c.beta;
+    spec.warmup = c.warmup;
+  }
+  return spec;
 }
 
-std::string folder_of(const OnlineAverageConfig& c) {
-  std::string folder = folder_name(c.scheme, c.scheme == "lawa" ? c.window : 0, c.stride);
-  if (c.scheme == "ema") folder += "_beta" + detail::to_toml(c.beta) + (c.warmup ? "_warmup" : "");
-  if (c.first > 0) folder += "_first" + std::to_string(c.first);
-  if (c.last > 0) folder += "_last" + std::to_string(c.last);
-  return folder;
+std::vector<AverageSpec> models_of(const OnlineAverageConfig& c) {
+  AverageSpec model = spec_of(c);
+  model.exclude = c.exclude;
+  std::vector<AverageSpec> models;
+  for (const double lambda : c.blend.empty() ? std::vector{1.0} : c.blend) {
+    model.blend = lambda;
+    models.push_back(model);
+  }
+  return models;
 }
 
 }  // namespace lawa

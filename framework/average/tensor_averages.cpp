@@ -287,7 +287,7 @@ std::pair<Json, std::string> described_tensors(const fs::path& file) {
   const auto text = metadata.find(description_key), digest = metadata.find(digest_key);
   if (text == metadata.end() || digest == metadata.end()) return {};
   const Json description = Json::parse(text->second, nullptr, false);
-  return {description.is_object() ? description : Json(), digest->second};
+  return {description.is_object() ? in_todays_words(description) : Json(), digest->second};
 }
 
 AveragingTotals write_tensor_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,

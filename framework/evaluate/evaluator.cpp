@@ -22,25 +22,36 @@ TokenBatch BatchBuffer::load(const std::vector<std::span<const uint16_t>>& windo
   return batch;
 }
 
-Evaluator::Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_sequences, int64_t length, const Communicator& comm)
-    : tokens_(&tokens), comm_(&comm), batch_sequences_(batch_sequences), length_(length) {
+Evaluator::Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_sequences, int64_t length, const Communicator& comm,
+                     bool halves)
+    : tokens_(&tokens), comm_(&comm), batch_sequences_(batch_sequences), length_(length), halves_(halves) {
   const int64_t available = tokens.consecutive_windows(length);
   LAWA_CHECK(sequences <= available, "data.validation_sequences: ", sequences, " are asked for, and the validation tokens hold ", available);
   sequences_ = sequences > 0 ? sequences : available;
+  LAWA_CHECK(!halves || sequences_ > 1, "evaluate.halves: the validation set has only ", sequences_, " sequence");
 }
 
-EvaluationResult Evaluator::evaluate(const Exec& exec, LanguageModel& model) const {
-  const Range mine = split(sequences_, comm_->rank(), comm_->size());
+/// Over all ranks, nats. Collective.
+double Evaluator::summed_loss(const Exec& exec, LanguageModel& model, Range windows) const {
+  const Range mine = split(windows.size(), comm_->rank(), comm_->size());
   BatchBuffer buffer(batch_sequences_, length_);
   double loss = 0;
   for (int64_t begin = mine.begin; begin < mine.end; begin += batch_sequences_) {
-    std::vector<std::span<const uint16_t>> windows;
+    std::vector<std::span<const uint16_t>> batch;
     for (int64_t i = begin; i < std::min(begin + batch_sequences_, mine.end); ++i)
-      windows.push_back(tokens_->consecutive_window(i, length_));
-    loss += model.loss(exec, buffer.load(windows));
+      batch.push_back(tokens_->consecutive_window(windows.begin + i, length_));
+    loss += model.loss(exec, buffer.load(batch));
   }
+  return comm_->sum(loss);
+}
+
+EvaluationResult Evaluator::evaluate(const Exec& exec, LanguageModel& model) const {
   const int64_t total = sequences_ * length_;
-  return {comm_->sum(loss) / static_cast<double>(total), total};
+  if (!halves_) return {summed_loss(exec, model, {0, sequences_}) / static_cast<double>(total), total};
+  const Range first{0, (sequences_ + 1) / 2}, second{first.end, sequences_};
+  const double tune = summed_loss(exec, model, first), report = summed_loss(exec, model, second);
+  const auto tokens = [&](Range windows) { return static_cast<double>(windows.size() * length_); };
+  return {(tune + report) / static_cast<double>(total), total, EvaluationResult::Halves{tune / tokens(first), report / tokens(second)}};
 }
 
 }  // namespace lawa

@@ -38,7 +38,8 @@ int64_t batch_sequences(const Gpt2Config& model, Precision precision, int64_t me
 /// One line of the result: what was evaluated, and on how much.
 Json result_line(const std::string& file, const FlatHeader& header, const TrainConfig& trained, const EvaluationResult& result,
                  double seconds) {
-  const Json average = header.provenance.value("average", Json::object());
+  Json average = described_weights(header);
+  if (average.is_null()) average = Json::object();
   return {{"file", file},
           {"step", header.step},
           {"loss", result.loss},

@@ -1,25 +1,40 @@
 #include "train/train_config.hpp"
 
-#include <algorithm>
+#include <map>
 
 #include "core/hash.hpp"
+#include "model/gpt2_tensors.hpp"
+#include "train/evaluation_steps.hpp"
 
 namespace lawa {
+
+namespace {
+
+void check_stop_rule(const TrainConfig& c, const ConfigSource& source) {
+  std::map<std::string, EvaluationSteps> models{{"plain", evaluation_steps(c.evaluate)}};
+  std::string names = "plain";
+  for (const OnlineAverageConfig& average : c.averages)
+    for (const AverageSpec& model : models_of(average)) {
+      models.emplace(name(model), evaluation_steps(average, c.evaluate));
+      names.append(" ").append(name(model));
+    }
+  const auto model = models.find(c.stop.model);
+  LAWA_CHECK(model != models.end(), "stop.model", source.where("stop.model"), ": ", c.stop.model, " is none of: ", names);
+  LAWA_CHECK(c.stop.patience == 0 || !model->second.empty(), "stop.patience", source.where("stop.patience"), ": needs evaluations of ",
+             c.stop.model, ", and evaluate.steps", source.where("evaluate.steps"), " is 0");
+}
+
+}  // namespace
 
 void check(const TrainConfig& c, const ConfigSource& source) {
   check(c.model, source);
   check(c.schedule, source);
   LAWA_CHECK(!c.run.directory.empty(), "run.directory", source.where("run.directory"), ": must name a folder");
   LAWA_CHECK(!c.data.train.empty(), "data.train", source.where("data.train"), ": must name a token file");
-  LAWA_CHECK(c.evaluate.steps == 0 || !c.data.validation.empty(), "data.validation", source.where("data.validation"),
+  LAWA_CHECK(!evaluates(c) || !c.data.validation.empty(), "data.validation", source.where("data.validation"),
              ": must name a token file, or evaluate.steps = 0");
-  check(c.averages, source);
-  std::string models = "plain";
-  for (const OnlineAverageConfig& average : c.averages) models.append(" ").append(name_of(average));
-  const bool known = c.stop.model == "plain" || std::ranges::count(c.averages, c.stop.model, [](const auto& a) { return name_of(a); }) > 0;
-  LAWA_CHECK(known, "stop.model", source.where("stop.model"), ": ", c.stop.model, " is none of: ", models);
-  LAWA_CHECK(c.stop.patience == 0 || c.evaluate.steps > 0, "stop.patience", source.where("stop.patience"), ": needs evaluations, and evaluate.steps",
-             source.where("evaluate.steps"), " is 0");
+  check(c.averages, gpt2_parameters(c.model), source);
+  check_stop_rule(c, source);
   LAWA_CHECK(c.start.checkpoint.empty() || c.start.weights.empty(), "start.checkpoint", source.where("start.checkpoint"),
              " and start.weights", source.where("start.weights"), ": only one of them");
 }

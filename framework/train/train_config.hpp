@@ -20,10 +20,14 @@ void visit(StartConfig& c, Visitor&& v) {
 
 struct EvaluateConfig {
   int64_t steps = 1000;
+  std::vector<int64_t> at{};
+  bool halves = false;
 };
 template <class Visitor>
 void visit(EvaluateConfig& c, Visitor&& v) {
-  v("steps", c.steps, "evaluate every so many steps, and at the end; 0 = never", at_least(0));
+  v("steps", c.steps, "evaluate every so many steps, and at the end; 0 = never but where `at` says so", at_least(0));
+  v("at", c.at, "also evaluate at these steps", at_least(1));
+  v("halves", c.halves, "give the losses of the validation set's first and second half, too: tune_loss and report_loss");
 }
 
 struct CheckpointConfig {

@@ -140,8 +140,23 @@ Vector<float> Trainer::average(size_t i) const {
   return local;
 }
 
-void Trainer::with_average(size_t i, const std::function<void()>& work) {
+/// Puts the present weights of some tensors into a local buffer of an average.
+void Trainer::keep_plain(const std::vector<std::string>& exclude, const Vector<float>& average) const {
+  for (const Parameter& tensor : table_->parameters()) {
+    if (std::ranges::none_of(exclude, [&](const std::string& entry) { return excludes(entry, tensor.name); })) continue;
+    for (const auto& [range, local] : layout_.mine()) {
+      const Range some = intersect(tensor.range(), range);
+      if (some.size() <= 0) continue;
+      const Range here{local + some.begin - range.begin, local + some.end - range.begin};
+      copy(slice(average, here), slice(optimizer_.master(), here));
+    }
+  }
+}
+
+void Trainer::with_average(size_t i, const AverageSpec& model, const std::function<void()>& work) {
   const Vector<float> mine = average(i);
+  if (model.blend != 1) blend(exec_, model.blend, optimizer_.master(), mine);
+  keep_plain(model.exclude, mine);
   if (in_place()) exchange(exec_, optimizer_.master(), mine);
   else gather(mine);
   work();

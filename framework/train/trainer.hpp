@@ -50,14 +50,16 @@ class Trainer {
   int64_t tokens_until(int64_t step) const { return step * config_->batch.global_sequences * config_->model.context; }
   LanguageModel& model() { return model_; }
   const OnlineAverages& averages() const { return averages_; }
-  /// work() with average i in the model; then the run's own weights are there again, bit for bit. Collective.
-  void with_average(size_t i, const std::function<void()>& work);
+  /// work() with average i in the model, blended with the present weights and without the excluded tensors as `model` says; then the
+  /// run's own weights are there again, bit for bit. Collective.
+  void with_average(size_t i, const AverageSpec& model, const std::function<void()>& work);
   /// Writes average i as a weights file into `folder`, and its record. Collective. `run`: as for save().
   void save_average(size_t i, const std::filesystem::path& folder, const FlatHeader& run, const WriteOptions& options) const;
   const Exec& exec() const { return exec_; }
 
  private:
   Vector<float> average(size_t i) const;
+  void keep_plain(const std::vector<std::string>& exclude, const Vector<float>& average) const;
   double accumulate_gradients();
   void reduce_from(int64_t begin);
   void gather(const Vector<float>& local);

@@ -12,6 +12,7 @@
 #include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
+#include "train/evaluation_steps.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
 #include "train/trainer.hpp"
@@ -28,6 +29,13 @@ std::string checked_digest(const Communicator& comm, const TokenSet& tokens, int
 
 namespace {
 
+/// An average as it is evaluated.
+struct AverageModel {
+  size_t average;  ///< which of the trainer's averages
+  AverageSpec spec;
+  EvaluationSteps steps;
+};
+
 /// Every `every` steps, and at the last one.
 bool due(int64_t every, int64_t step, int64_t last) { return step == last || (every > 0 && step % every == 0); }
 
@@ -43,7 +51,7 @@ class TrainingRun {
                "in ", config.precision, " (oneDNN and AVX-512, or a GPU)");
     comm.together([&] { tokens_.emplace(config.data.train, "data.train" + source.where("data.train")); });
     const std::string digest = checked_digest(comm, *tokens_, config.model.vocabulary);
-    if (config.evaluate.steps > 0) {
+    if (evaluates(config)) {
       comm.together([&] { validation_.emplace(config.data.validation, "data.validation" + source.where("data.validation")); });
       checked_digest(comm, *validation_, config.model.vocabulary);
     }
@@ -52,7 +60,11 @@ class TrainingRun {
     if (complete()) return;
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
-    if (validation_) evaluator_.emplace(*validation_, config.data.validation_sequences, micro, config.model.context, comm);
+    if (validation_)
+      evaluator_.emplace(*validation_, config.data.validation_sequences, micro, config.model.context, comm, config.evaluate.halves);
+    for (const OnlineAverageConfig& average : config.averages)
+      for (const AverageSpec& spec : models_of(average))
+        models_.push_back({trainer_->averages().find(average), spec, evaluation_steps(average, config.evaluate)});
     speed_.flops_per_token = flops_per_token(config.model);
     announce(micro);
   }
@@ -64,10 +76,10 @@ class TrainingRun {
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
     losses_ = recorded_losses();
     for (const int64_t last = config_.schedule.steps; trainer_->step() < last && !stopped();) {
-      const StepResult result = make_step();
-      if (evaluator_ && due(config_.evaluate.steps, result.step, last)) evaluate();
-      const bool state = stopped() || due(config_.checkpoint.state_steps, result.step, last);
-      if (state || due(config_.checkpoint.steps, result.step, last)) save(state);
+      const int64_t step = make_step().step;
+      if (evaluator_) evaluate();
+      const bool state = stopped() || due(config_.checkpoint.state_steps, step, last);
+      if (state || due(config_.checkpoint.steps, step, last)) save(state);
     }
     if (stopped()) say_stopped(trainer_->step());
     summarise();
@@ -256,31 +268,55 @@ class TrainingRun {
     directory_->append(line);
   }
 
-  /// The plain weights, then the averages that are new since the evaluation before: a line each, at the newest member's step.
+  /// What is due now: the plain weights, then a line for each average that is new since it was due before, at its newest member's step.
   void evaluate() {
-    const Phase phase(evaluation_phase);
-    const int64_t step = trainer_->step(), before = (step - 1) / config_.evaluate.steps * config_.evaluate.steps;
-    evaluate_model("plain", step);
     const OnlineAverages& averages = trainer_->averages();
-    for (size_t i = 0; i < averages.size(); ++i)
-      if (averages.step(i) > before) trainer_->with_average(i, [&] { evaluate_model(averages.name(i), averages.step(i)); });
+    std::vector<const AverageModel*> now;
+    for (const AverageModel& model : models_)
+      if (is_due(model)) now.push_back(&model);
+    if (now.empty() && !run_evaluates(trainer_->step())) return;
+    const Phase phase(evaluation_phase);
+    evaluate_model("plain", {{"scheme", "plain"}, {"window", 1}, {"stride", 0}}, trainer_->step());
+    for (const AverageModel* model : now)
+      trainer_->with_average(model->average, model->spec, [&] {
+        const Json description = lawa::describe(model->spec, averages.snapshots(model->average));
+        evaluate_model(name(model->spec), description, averages.step(model->average));
+      });
+  }
+  bool run_evaluates(int64_t step) const { return evaluation_steps(config_.evaluate).contains(step, config_.schedule.steps); }
+
+  /// What has the present weights in it is of this step or of none.
+  bool is_due(const AverageModel& model) const {
+    const int64_t step = trainer_->step(), newest = trainer_->averages().step(model.average);
+    if (!model.steps.contains(step, config_.schedule.steps)) return false;
+    return model.spec.holds_plain() ? newest == step : newest > model.steps.newest_before(step);
   }
 
-  void evaluate_model(const std::string& name, int64_t step) {
+  void evaluate_model(const std::string& name, const Json& description, int64_t step) {
     const Stopwatch clock;
     const EvaluationResult result = evaluator_->evaluate(trainer_->exec(), trainer_->model());
-    Json line = {{"kind", "evaluate"}, {"step", step}, {"model", name}, {"loss", number(result.loss)}, {"validation_tokens", result.tokens},
-                 {"tokens", trainer_->tokens_until(step)}, {"seconds", clock.seconds()}};
+    Json line = {{"kind", "evaluate"}, {"step", step}, {"model", name}};
+    line.update(description);
+    line["loss"] = number(result.loss);
+    if (result.halves) line.update({{"tune_loss", number(result.halves->tune_loss)}, {"report_loss", number(result.halves->report_loss)}});
+    line.update({{"validation_tokens", result.tokens}, {"trained_tokens", trainer_->tokens_until(step)}, {"seconds", clock.seconds()}});
     if (name != "plain") line["evaluated_at"] = trainer_->step();
     directory_->append(line);
-    if (name == config_.stop.model) losses_.push_back(result.loss);
+    if (counts(line)) losses_.push_back(result.loss);
+  }
+
+  /// Whether the stop rule looks at an evaluation. Those of the plain weights beside an average alone are none of its: an average
+  /// doesn't change when a run ends.
+  bool counts(const Json& line) const {
+    const std::string& model = config_.stop.model;
+    return line.value("model", "") == model && (model != "plain" || run_evaluates(line.value("step", int64_t{0})));
   }
 
   /// The losses that the stop rule looks at, from the lines of metrics.jsonl; one that was no number is infinite. Collective.
   std::vector<double> recorded_losses() {
     Json lines = Json::array();
     for (const Json& line : directory_->metrics("evaluate"))
-      if (line.value("model", "") == config_.stop.model) lines.push_back(line.value("loss", Json()));
+      if (counts(line)) lines.push_back(line.value("loss", Json()));
     std::vector<double> losses;
     for (const Json& loss : Json::parse(comm_.broadcast(lines.dump())))
       losses.push_back(loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::infinity());
@@ -302,9 +338,10 @@ class TrainingRun {
   void save_averages(const WriteOptions& options) {
     const OnlineAverages& averages = trainer_->averages();
     saved_averages_.resize(averages.size());
-    for (size_t i = 0; i < averages.size(); ++i) {
-      if (!averages.config(i).save || averages.step(i) == saved_averages_[i]) continue;
-      trainer_->save_average(i, directory_->path() / "averages" / folder_of(averages.config(i)), header_, options);
+    for (const OnlineAverageConfig& config : config_.averages) {
+      const size_t i = averages.find(config);
+      if (!config.save || averages.step(i) == saved_averages_[i]) continue;
+      trainer_->save_average(i, directory_->path() / "averages" / folder(spec_of(config)), header_, options);
       saved_averages_[i] = averages.step(i);
     }
   }
@@ -319,6 +356,7 @@ class TrainingRun {
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<Trainer> trainer_;  ///< none when the run is complete
   std::optional<Evaluator> evaluator_;
+  std::vector<AverageModel> models_;
   Json averages_changed_ = Json::object();  ///< by the last resume
   std::vector<double> losses_;           ///< of stop.model, one an evaluation
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file

@@ -218,5 +218,24 @@ TEST_F(AverageFiles, ThatAreThereMayBeLeftIfTheyAreTheSameAndWhole) {
   EXPECT_NO_THROW(verify_by_record(path)) << "written again over what was there";
 }
 
+TEST_F(AverageFiles, OfTheTimeWhenLawaWasCalledSlidingAreReadAsToday) {
+  const AveragingConfig two{.window = {2}, .at = {50}};
+  const auto sources = open_sources(comm, files);
+  const auto planned = averages(files, two, folder / "old");
+  FlatHeader header = FlatFileReader(planned[0].path, "weights").header();
+  const auto values = test::read_array(planned[0].path);
+  header.provenance["average"] = {{"scheme", "sliding"}, {"window", 2}, {"stride", 10}, {"members", header.provenance["average"]["members"]}};
+  comm.barrier();  // all have read what is written over now
+  test::write_checkpoint(comm, folder / "old", header, values);
+  comm.on_root([&] { EXPECT_TRUE(missing_files(planned, sources, true).empty()) << "it may be left"; });
+  const ExistingAverage found = existing_average(comm, planned[0].path);
+  EXPECT_EQ(found.description.at("scheme"), "lawa");
+  EXPECT_EQ(rebuilt_digest(comm, {}, found.description, sources, "it"), found.digest);
+  EXPECT_EQ(described_average({{"scheme", "sliding"}, {"members", header.provenance["average"]["members"]}}, "it").average.spec.scheme,
+            Scheme::lawa);
+  EXPECT_THAT(error_of([&] { described_average({{"scheme", "median"}, {"members", Json::array()}}, "it"); }),
+              HasSubstr("it: scheme \"median\" is none of: lawa, tumbling"));
+}
+
 }  // namespace
 }  // namespace lawa

@@ -81,7 +81,7 @@ def test_a_grid_has_a_folder_a_place_and_exact_means_there(place):
     assert list(grid) == [(folder, step) for folder, (k, nu) in places.items() for step in (40, 60) if step >= k * nu]
     for (folder, step), line in grid.items():
         k, nu = places[folder]
-        assert (line["scheme"], line["window"], line["stride"]) == ("sliding", k, nu)
+        assert (line["scheme"], line["window"], line["stride"]) == ("lawa", k, nu)
         assert_rounded_once(read(line["file"]), [read(weights(step - nu * i)) for i in range(k)])
 
 

@@ -83,7 +83,7 @@ def test_commit_records_know_sizes_and_places(place):
         assert weights(step).read_bytes()[begin:end] == read(weights(step)).tobytes()
 
 
-@pytest.mark.parametrize("scheme, ends", [("sliding", STEPS[2:]), ("tumbling", STEPS[2::3])])
+@pytest.mark.parametrize("scheme, ends", [("lawa", STEPS[2:]), ("tumbling", STEPS[2::3])])
 def test_averages_are_exact_means_rounded_once_whatever_the_ranks(place, scheme, ends):
     words = ["run", f"averaging.scheme={scheme}", "averaging.window=3", "averaging.stride=5"]
     averages = average("on1", *words)
@@ -114,7 +114,7 @@ def test_average_says_what_it_is_made_of(place):
     average("average", "run", "averaging.window=12")
     of_members = {line["step"]: line["digest"] for line in succeed("inspect", "run").objects}
     made_of = succeed("inspect", "average").objects[0]["provenance"]["average"]
-    assert made_of == {"scheme": "sliding", "window": 12, "stride": 5,
+    assert made_of == {"scheme": "lawa", "window": 12, "stride": 5,
                        "members": [{"step": step, "weight": 1.0, "digest": of_members[step]} for step in STEPS]}
 
 

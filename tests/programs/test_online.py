@@ -72,9 +72,9 @@ def test_every_new_average_has_a_line_at_its_newest_step(online):
     assert list(losses("online", "swa(nu=5,first=20)")) == [30, 40, 50, 60]
     lines = succeed("evaluate", f"online/averages/{LAWA}").objects
     assert {line["step"]: line["loss"] for line in lines} == pytest.approx(losses("online", "lawa(k=4,nu=5)"), rel=1e-6)
-    assert {line["scheme"] for line in lines} == {"sliding"} and {line["window"] for line in lines} == {4}
+    assert {line["scheme"] for line in lines} == {"lawa"} and {line["window"] for line in lines} == {4}
     tokens = {line["step"]: line["trained_tokens"] for line in lines}
-    assert tokens == {line["step"]: line["tokens"] for line in metrics("online") if line.get("model") == "lawa(k=4,nu=5)"}
+    assert tokens == {line["step"]: line["trained_tokens"] for line in metrics("online") if line.get("model") == "lawa(k=4,nu=5)"}
 
 
 def test_averages_come_and_go_between_steps(online):
@@ -113,7 +113,7 @@ def test_a_damaged_state_leaves_nothing_behind(place, array):
     state.write_bytes(content)
     assert "skipped the checkpoint of step 40" in succeed("train", TINY, "settings.toml", *words[3:], "run.directory=damaged", added, ranks=2).err
     for model in ("ema(beta=0.9,nu=1)", "lawa(k=3,nu=8)"):
-        assert losses("damaged", model) == pytest.approx(losses("whole", model), rel=1e-5)
+        assert losses("damaged", model) == pytest.approx(losses("whole", model), rel=1e-4)   # 40 steps on other ranks
 
 
 def test_a_run_stops_when_its_loss_has_stopped_falling(place):

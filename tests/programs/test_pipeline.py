@@ -35,7 +35,7 @@ def test_chain_ends_in_a_figure_and_verdicts(chain):
     verdicts = json.loads((out / "verdicts.json").read_text())
     assert f"{out}/figure.png" in printed and all(verdict["text"] in printed for verdict in verdicts)
     line = json.loads((out / "evaluate" / "high_seed1_lawa.jsonl").read_text().splitlines()[-1])
-    assert (line["scheme"], line["window"], line["stride"], line["step"]) == ("sliding", WINDOW, STRIDE, STEPS)
+    assert (line["scheme"], line["window"], line["stride"], line["step"]) == ("lawa", WINDOW, STRIDE, STEPS)
     assert not list(Path(out).rglob("*.part"))
 
 

@@ -67,7 +67,7 @@ def test_means_are_exact_and_do_not_depend_on_the_ranks(files):
     metadata = assert_is_mean("on1/step_00003000.safetensors", STEPS)
     assert metadata["format"] == "pt" and metadata["note"] == "made at 3000"
     description = json.loads(metadata["lawa.average"])
-    assert description["scheme"] == "sliding" and [member["step"] for member in description["members"]] == list(STEPS)
+    assert description["scheme"] == "lawa" and [member["step"] for member in description["members"]] == list(STEPS)
 
 
 def test_a_grid_and_bfloat16(files):

@@ -27,7 +27,9 @@ TrainConfig tiny_run(const fs::path& folder) {
   c.averages = {{.scheme = "lawa", .window = 3, .stride = 5, .save = true},
                 {.scheme = "lawa", .window = 2, .stride = 3},
                 {.scheme = "ema", .beta = 0.9, .warmup = true, .save = true},
-                {.scheme = "swa", .stride = 2, .first = 4, .save = true}};
+                {.scheme = "swa", .stride = 2, .first = 4, .save = true},
+                {.scheme = "ema", .half_life = 0.2, .blend = {0.5, 1}, .exclude = {"wte"}, .evaluate_steps = 7, .evaluate_at = {12}},
+                {.scheme = "ema", .half_life = 0.2, .save = true, .blend = {1.3}}};
   return c;
 }
 
@@ -88,7 +90,7 @@ void expect_same_run(const TrainConfig& actual, const TrainConfig& expected) {
     EXPECT_TRUE(same_bits(metrics(actual, kind, number), metrics(expected, kind, number))) << number << " of kind " << kind;
   };
   for (const char* number : {"step", "loss", "lr", "grad_norm", "trained_tokens"}) expect_same("train", number);
-  for (const char* number : {"step", "loss", "tokens"}) expect_same("evaluate", number);
+  for (const char* number : {"step", "loss", "trained_tokens"}) expect_same("evaluate", number);
   expect_same("checkpoint", "step");
   const fs::path folder = checkpoints_of(actual);
   EXPECT_EQ(recorded_steps(folder), recorded_steps(checkpoints_of(expected)));
@@ -98,10 +100,10 @@ void expect_same_run(const TrainConfig& actual, const TrainConfig& expected) {
   }
   for (const OnlineAverageConfig& average : expected.averages) {
     if (!average.save) continue;
-    const auto folder_in = [&](const TrainConfig& c) { return fs::path(c.run.directory) / "averages" / folder_of(average); };
+    const auto folder_in = [&](const TrainConfig& c) { return fs::path(c.run.directory) / "averages" / lawa::folder(spec_of(average)); };
     for (const int64_t step : recorded_steps(folder_in(expected))) {
       const auto digest = [&](const TrainConfig& c) { return FlatFileReader(weights_path(folder_in(c), step), "weights").digest("weights"); };
-      EXPECT_EQ(digest(actual), digest(expected)) << name_of(average) << " of step " << step;
+      EXPECT_EQ(digest(actual), digest(expected)) << name(spec_of(average)) << " of step " << step;
     }
   }
 }

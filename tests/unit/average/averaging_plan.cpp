@@ -37,12 +37,12 @@ Steps pythia_steps() {
   return steps;
 }
 
-TEST(AveragingPlan, SlidingWindowsEndAtEverySnapshot) {
-  EXPECT_THAT(members({.scheme = "sliding", .window = {3}, .stride = {10}}, {0, 10, 20, 30, 40, 50}),
+TEST(AveragingPlan, LawaWindowsEndAtEverySnapshot) {
+  EXPECT_THAT(members({.scheme = "lawa", .window = {3}, .stride = {10}}, {0, 10, 20, 30, 40, 50}),
               ElementsAre(Steps{10, 20, 30}, Steps{20, 30, 40}, Steps{30, 40, 50}));
 }
 
-TEST(AveragingPlan, LawaMeansSliding) {
+TEST(AveragingPlan, SlidingMeansLawa) {
   const Steps steps{10, 20, 30, 40};
   EXPECT_EQ(members({.scheme = "lawa", .window = {2}}, steps), members({.scheme = "sliding", .window = {2}}, steps));
 }
@@ -76,8 +76,8 @@ TEST(AveragingPlan, ReleasedLawaKeepsAnIncompleteLastWindowOfTwoOrMore) {
   ASSERT_EQ(of_27.size(), 6u);
   EXPECT_THAT(of_27.back(), ElementsAre(26, 27));
   EXPECT_THAT(members({.scheme = "lawa_released"}, first_steps(3)), ElementsAre(Steps{1, 2, 3}));
-  EXPECT_EQ(members({.scheme = "sliding"}, first_steps(25)).size(), 21u);
-  EXPECT_EQ(members({.scheme = "sliding"}, first_steps(27)).size(), 23u);
+  EXPECT_EQ(members({.scheme = "lawa"}, first_steps(25)).size(), 21u);
+  EXPECT_EQ(members({.scheme = "lawa"}, first_steps(27)).size(), 23u);
   EXPECT_EQ(members({.scheme = "tumbling"}, first_steps(27)).size(), 5u);
 }
 
@@ -90,7 +90,7 @@ std::vector<double> weights(const AveragingConfig& config, const Steps& steps) {
 }
 
 TEST(AveragingPlan, WindowsAndSwaAreUniform) {
-  for (const char* scheme : {"sliding", "lawa", "tumbling", "lawa_released", "swa"})
+  for (const char* scheme : {"lawa", "tumbling", "lawa_released", "swa"})
     for (const Average& average : averaging_plan({.scheme = scheme, .window = {3}}, first_steps(8)))
       EXPECT_TRUE(average.uniform()) << scheme;
   EXPECT_FALSE(averaging_plan({.scheme = "linear", .window = {3}}, first_steps(8))[0].uniform());
@@ -137,7 +137,7 @@ TEST(AveragingPlan, AGridGoesWindowByWindowWithinStrideByStride) {
   const auto plan = averaging_plan({.window = {2, 3}, .stride = {1, 4}}, first_steps(8));
   std::vector<std::pair<int64_t, int64_t>> places;
   for (const Average& average : plan)
-    if (const std::pair place{average.stride, average.window}; places.empty() || places.back() != place) places.push_back(place);
+    if (const std::pair place{average.spec.stride, average.spec.window}; places.empty() || places.back() != place) places.push_back(place);
   EXPECT_THAT(places, ElementsAre(std::pair(1, 2), std::pair(1, 3), std::pair(4, 2))) << "three do not fit into 4, 8";
   EXPECT_EQ(plan.size(), 7u + 6u + 1u);
 }
@@ -165,7 +165,7 @@ TEST(AveragingPlan, KeysThatDoNotFitTogetherAreNamed) {
   EXPECT_EQ(refusal({.window = {}}), "averaging.window (average.toml:4): names no window");
   EXPECT_EQ(refusal({.stride = {}}), "averaging.stride (average.toml:5): names no stride");
   EXPECT_THAT(refusal({.scheme = "weights", .window = {2}, .weights = {1e308, 1e308}}), HasSubstr("their sum is no number any more"));
-  EXPECT_EQ(refusal({.window = {2}}), "averaging.weights (average.toml:2): means nothing to sliding");
+  EXPECT_EQ(refusal({.window = {2}}), "averaging.weights (average.toml:2): means nothing to lawa");
   const auto alone = [](const std::string& keys) {
     ConfigSource one;
     one.add_toml("[averaging]\nwindow = 2\n" + keys, "average.toml");
@@ -180,7 +180,7 @@ TEST(AveragingPlan, KeysThatDoNotFitTogetherAreNamed) {
   EXPECT_EQ(alone("scheme = 'weights'\nweights = [1, 2]"), "no error");
   EXPECT_EQ(alone("scheme = 'curve'\ncurve = [0.5, 0.5]"), "no error");
   EXPECT_EQ(alone("scheme = 'ema'\nbeta = 0.5"), "no error");
-  EXPECT_EQ(alone("beta = 0.5"), "averaging.beta (average.toml:3): means nothing to sliding");
+  EXPECT_EQ(alone("beta = 0.5"), "averaging.beta (average.toml:3): means nothing to lawa");
 }
 
 TEST(AveragingPlan, FirstAndLastAreLegalMembers) {

@@ -122,6 +122,28 @@ TEST_F(Online, EmaIsItsRecurrenceInFloat64RoundedOnce) {
   EXPECT_EQ(averages.step(1), 30);
 }
 
+TEST_F(Online, HalfLivesAreTheirRecurrenceInFloat64) {
+  OnlineAverages averages({{.scheme = "ema", .stride = 3, .half_life_steps = 7}, {.scheme = "ema", .first = 5, .half_life = 0.25}}, layout_);
+  observe(averages, 1, 30);
+  const auto recurrence = [&](int64_t stride, int64_t first, const std::function<double(double)>& keep) {
+    std::vector<double> e;
+    for (int64_t step = first; step <= 30; step += stride) {
+      const Floats x = weights_at(step);
+      const double some = e.empty() ? 0 : keep(static_cast<double>(step));
+      e.resize(x.size());
+      for (size_t i = 0; i < e.size(); ++i) {
+        const volatile double kept = some * e[i], added = (1 - some) * static_cast<double>(x[i]);  // volatile: two roundings
+        e[i] = kept + added;
+      }
+    }
+    return Floats(e.begin(), e.end());
+  };
+  EXPECT_TRUE(test::near(average(averages, 0), recurrence(3, 3, [](double) { return std::pow(2, -3.0 / 7); }), 1e-7));
+  EXPECT_TRUE(test::near(average(averages, 1), recurrence(1, 5, [](double t) { return std::pow(2, -1 / (0.25 * t)); }), 1e-7));
+  EXPECT_EQ(averages.name(0), "ema(half_life_steps=7,nu=3)");
+  EXPECT_EQ(averages.name(1), "ema(half_life=0.25,nu=1,first=5)");
+}
+
 // min(beta, 1 - (1 + t)^(-2/3)): the paper's code, arXiv 2306.03241.
 TEST_F(Online, EmaWarmsUpAsThePapersCode) {
   OnlineAverages averages({{.scheme = "ema", .beta = 0.9, .warmup = true}}, layout_);
@@ -146,8 +168,11 @@ TEST_F(Online, SwaIsTheMeanOfAllSnapshots) {
 }
 
 TEST_F(Online, TheStateGoesOnBitForBit) {
-  const std::vector<OnlineAverageConfig> configs{
-      {.window = 3, .stride = 2}, {.window = 4, .stride = 1}, {.scheme = "ema", .beta = 0.9, .warmup = true}, {.scheme = "swa", .stride = 2}};
+  const std::vector<OnlineAverageConfig> configs{{.window = 3, .stride = 2},
+                                                 {.window = 4, .stride = 1},
+                                                 {.scheme = "ema", .beta = 0.9, .warmup = true},
+                                                 {.scheme = "ema", .half_life = 0.1, .blend = {0.5}, .exclude = {"wte"}},
+                                                 {.scheme = "swa", .stride = 2}};
   OnlineAverages whole(configs, layout_), first(configs, layout_);
   observe(whole, 1, 20);
   for (const int64_t cut : {1, 3, 9}) {
@@ -183,19 +208,88 @@ TEST_F(Online, SnapshotsAreSharedAndLetGo) {
   EXPECT_EQ(averages.most_bytes(), layout_.local_size() * 4 * (4 + 3)) << "one more than the window while a snapshot is taken";
 }
 
-TEST(OnlineConfig, NamesSayWhatAnAverageIs) {
-  EXPECT_EQ(name_of({.window = 5, .stride = 200}), "lawa(k=5,nu=200)");
-  EXPECT_EQ(name_of({.scheme = "ema", .beta = 0.9, .warmup = true}), "ema(beta=0.9,nu=1,warmup)");
-  EXPECT_EQ(name_of({.scheme = "swa", .stride = 10, .first = 50, .last = 90}), "swa(nu=10,first=50,last=90)");
-  EXPECT_EQ(folder_of({.window = 5, .stride = 200}), "lawa_k005_nu000200");
-  EXPECT_EQ(folder_of({.scheme = "ema", .beta = 0.999}), "ema_nu000001_beta0.999");
+TEST_F(Online, EntriesThatDifferInTheirEvaluationShareOneSum) {
+  const std::vector<OnlineAverageConfig> configs{{.scheme = "ema", .beta = 0.9},
+                                                 {.scheme = "ema", .beta = 0.9, .save = true, .blend = {0.3, 0.6}, .evaluate_steps = 3},
+                                                 {.scheme = "ema", .beta = 0.9, .exclude = {"wte"}, .evaluate_at = {4}},
+                                                 {.scheme = "ema", .beta = 0.9, .warmup = true},
+                                                 {.scheme = "swa", .blend = {0.5}},
+                                                 {.scheme = "swa"}};
+  OnlineAverages averages(configs, layout_);
+  observe(averages, 1, 5);
+  std::vector<std::string> names;
+  for (const ShardArray& array : averages.arrays()) names.push_back(array.name);
+  EXPECT_THAT(names, ElementsAre("averages/ema(beta=0.9,nu=1)/sum", "averages/ema(beta=0.9,nu=1,warmup)/sum", "averages/swa(nu=1)/sum"));
+  EXPECT_EQ(averages.most_bytes(), layout_.local_size() * 8 * 3);
+  std::vector<size_t> which;
+  for (const OnlineAverageConfig& config : configs) which.push_back(averages.find(config));
+  EXPECT_THAT(which, ElementsAre(0, 0, 0, 1, 2, 2));
+  EXPECT_EQ(averages.snapshots(0), 5);
+}
+
+TEST_F(Online, ABlendLiesBetweenTheWeightsAndTheirAverage) {
+  const auto on_device = [&](const Floats& values) {
+    const Vector<float> local = zeros<float>("test::weights", layout_.local_size());
+    std::ranges::copy(values, on_host(local).data());
+    return local;
+  };
+  const Floats theta = weights_at(1), mean = weights_at(2);
+  for (const double lambda : {0.0, 0.3, 1.7}) {
+    const Vector<float> blended = on_device(mean);
+    blend(exec_, lambda, on_device(theta), blended);
+    Floats expected;
+    for (size_t i = 0; i < theta.size(); ++i) {
+      const volatile double distance = static_cast<double>(mean[i]) - static_cast<double>(theta[i]), part = lambda * distance;
+      expected.push_back(static_cast<float>(static_cast<double>(theta[i]) + part));
+    }
+    EXPECT_TRUE(test::same_bits(floats(blended), expected)) << lambda;
+    if (lambda == 0) {
+      EXPECT_EQ(floats(blended), theta);
+    }
+  }
+}
+
+struct Entries {
+  std::vector<OnlineAverageConfig> averages;
+};
+template <class Visitor>
+void visit(Entries& c, Visitor&& v) {
+  v("averages", c.averages, "");
+}
+
+/// What is wrong with the entries of a text, for a model of four tensors.
+std::string refusal(const std::string& text) {
+  ParameterTable table;
+  for (const char* tensor : {"wte.weight", "wpe.weight", "h.0.ln_1.weight", "h.10.ln_1.weight"})
+    table.add({.name = tensor, .shape = {2}});
+  ConfigSource source;
+  source.add_toml(text, "run.toml");
+  return test::error_of([&] { check(load_config<Entries>(source).averages, table, source); });
 }
 
 TEST(OnlineConfig, NoAverageIsThereTwice) {
-  ConfigSource source;
-  source.add_toml("[[averages]]\nscheme = 'swa'\n[[averages]]\nscheme = 'swa'", "run.toml");
-  EXPECT_EQ(test::error_of([&] { check(std::vector<OnlineAverageConfig>{{.scheme = "swa"}, {.scheme = "swa"}}, source); }),
+  EXPECT_EQ(refusal("[[averages]]\nscheme = 'swa'\n[[averages]]\nscheme = 'swa'"),
             "averages.1 (run.toml:4): swa(nu=1) is there twice");
+  EXPECT_EQ(refusal("[[averages]]\nscheme = 'swa'\n[[averages]]\nscheme = 'swa'\nblend = [0.5, 1]"),
+            "averages.1 (run.toml:4): swa(nu=1) is there twice");
+  EXPECT_EQ(refusal("[[averages]]\nscheme = 'swa'\nsave = true\n[[averages]]\nscheme = 'swa'\nblend = [0.5]\nsave = true"),
+            "averages.1.save (run.toml:7): swa(nu=1) is saved twice");
+  EXPECT_EQ(refusal("[[averages]]\nscheme = 'swa'\n[[averages]]\nscheme = 'swa'\nblend = [0, 0.5]\n[[averages]]\nscheme = 'swa'\n"
+                    "exclude = ['wte']"), "no error");
+}
+
+TEST(OnlineConfig, KeysThatDoNotFitTogetherAreNamed) {
+  const std::string ema = "[[averages]]\nscheme = 'ema'\n";
+  EXPECT_EQ(refusal(ema + "beta = 0.9\nhalf_life = 0.1"),
+            "averages.0.beta (run.toml:3) and averages.0.half_life (run.toml:4): only one of beta, half_life_steps and half_life");
+  EXPECT_EQ(refusal(ema + "half_life = 0.1\nhalf_life_steps = 5"),
+            "averages.0.half_life_steps (run.toml:4) and averages.0.half_life (run.toml:3): only one of beta, half_life_steps and half_life");
+  EXPECT_EQ(refusal("[[averages]]\nhalf_life = 0.1"), "averages.0.half_life (run.toml:2): means nothing to lawa");
+  EXPECT_EQ(refusal(ema + "exclude = ['wte', 'h.1']"), "averages.0.exclude (run.toml:3): no tensor is h.1 or begins with h.1.");
+  EXPECT_EQ(refusal(ema + "exclude = ['wte', 'h.10', 'wpe.weight']"), "no error");
+  EXPECT_EQ(refusal(ema + "exclude = ['wte']\nsave = true"),
+            "averages.0.save (run.toml:4): its files would hold all tensors averaged, and averages.0.exclude (run.toml:3) leaves some out");
+  EXPECT_EQ(refusal(ema + "blend = [0.5, 2.5]"), "averages.0.blend (run.toml:3): 2.5 must be at most 2");
 }
 
 }  // namespace

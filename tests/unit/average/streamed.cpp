@@ -105,7 +105,7 @@ TEST(AveragePiece, HoldsNoMoreThanItsOrderSays) {
 }
 
 TEST(AveragePiece, MakesEveryScheme) {
-  for (const char* scheme : {"sliding", "tumbling", "lawa_released", "swa", "ema", "linear", "1-sqrt"}) {
+  for (const char* scheme : {"lawa", "tumbling", "lawa_released", "swa", "ema", "linear", "1-sqrt"}) {
     SCOPED_TRACE(scheme);
     const auto plan = averaging_plan({.scheme = scheme, .window = {3}}, first_steps(8));
     expect_each_alone(plan, Walk(plan, 300));

@@ -70,6 +70,27 @@ TEST_F(Evaluators, ComputeTheModelsLossWhateverTheRanksAndBatches) {
   }
 }
 
+TEST_F(Evaluators, HalvesAreLossesOfTheFirstAndTheSecondWindows) {
+  LanguageModel model = model_for(10);
+  for (const int64_t sequences : {2, 7, 10}) {
+    const int64_t middle = (sequences + 1) / 2;
+    const auto loss_of = [&](Range some) {
+      return model.loss(exec, test::slice_of(all, some)) / static_cast<double>(some.size() * config.context);
+    };
+    const auto result = Evaluator(set, sequences, 3, config.context, comm, true).evaluate(exec, model);
+    ASSERT_TRUE(result.halves.has_value());
+    const double tune = loss_of({0, middle}), report = loss_of({middle, sequences});
+    EXPECT_NEAR(result.halves->tune_loss, tune, 1e-6 * tune) << sequences;
+    EXPECT_NEAR(result.halves->report_loss, report, 1e-6 * report) << sequences;
+    const auto first = static_cast<double>(middle), second = static_cast<double>(sequences - middle);
+    EXPECT_DOUBLE_EQ(result.loss, (result.halves->tune_loss * first + result.halves->report_loss * second) / (first + second));
+    EXPECT_EQ(result.tokens, sequences * config.context);
+  }
+  EXPECT_FALSE(Evaluator(set, 2, 3, config.context, comm).evaluate(exec, model).halves.has_value());
+  EXPECT_THAT(error_of([&] { Evaluator(set, 1, 1, config.context, comm, true); }),
+              HasSubstr("evaluate.halves: the validation set has only 1 sequence"));
+}
+
 TEST_F(Evaluators, RepeatBitForBit) {
   LanguageModel model = model_for(4);
   const Evaluator evaluator(set, 0, 4, config.context, comm);
