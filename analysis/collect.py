@@ -1,101 +1,49 @@
-"""Turns what the programs wrote into data.csv and provenance.json: python3 analysis/collect.py FIGURE --runs DIR
+"""From the records of a figure's runs to its table: data.csv and timing.csv."""
+import pandas
 
-Reads, for each arm and seed of figure.toml, DIR/<arm>_seed<seed>/config.toml (as the training resolved it) and
-DIR/evaluate/<arm>_seed<seed>_*.jsonl (one line a weights file, as `lawa evaluate` printed it).
-"""
-import argparse
-import json
-import sys
-from pathlib import Path
+from table import MODEL, VALUES, Table
 
-import provenance
-import spec as specs
-import table as tables
-
-MODELS = {"plain": "plain", "sliding": "lawa", "lawa": "lawa"}  # the evaluator's scheme, and the name of its curve
+TIMING = ["run", "steps", "tokens", "ranks", "train_seconds", "evaluate_seconds", "tokens_per_second", "kwh"]
 
 
-def run_name(arm, seed):
-    """The folder of one run."""
-    return f"{arm}_seed{seed}"
+def collect(spec, runs, partial=False):
+    """The Table of a figure. runs: [(coordinates, Run, Record or None)]. Errors: a run that is missing, unless partial; runs on
+    different texts."""
+    rows, timing, missing, diverged, digests = [], [], [], [], {}
+    for cell, run, record in runs:
+        if record is None:
+            missing.append(run.name())
+            continue
+        if record.diverged:
+            diverged.append(f"{run.name()} after step {record.facts['last_step']}")
+        digests[record.facts["made_by"].get("tokens_digest")] = run.name()
+        own = {**cell, **{key.rpartition(".")[2]: run.keys.get(key) for key in spec.columns}}
+        rows += [{**own, **line, "run": run.key} for line in evaluations(spec, cell, run, record)]
+        timing.append({**cell, "run": run.key, "steps": run.steps, "tokens": run.tokens,
+                       **{name: record.facts["timing"].get(name) for name in TIMING[3:]}})
+    if missing and not (partial and rows):
+        raise ValueError(f"{spec.name}: {len(missing)} of {len(runs)} runs are missing: {', '.join(missing[:6])}"
+                         f"{', …' if len(missing) > 6 else ''}")
+    if len(digests) > 1:
+        raise ValueError(f"{spec.name}: its runs read different texts: {', '.join(digests.values())}")
+    keys = [key.rpartition(".")[2] for key in spec.columns]
+    data = pandas.DataFrame(rows, columns=list(dict.fromkeys([*spec.axes, *keys, *MODEL, *VALUES])))
+    data = data.astype({axis: str for axis in spec.axes if axis != "seed"})
+    return Table(data, spec, pandas.DataFrame(timing, columns=[*spec.axes, *TIMING]), missing, diverged)
 
 
-def read_lines(path):
-    """The objects of a JSON-lines file. Errors name the file and the line."""
-    lines = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}:{number}: not JSON: {error.msg}") from None
-    return lines
-
-
-def to_row(line, arm, peak_lr, place):
-    """The Row of one evaluated file. Errors name the place and the missing key or unknown scheme."""
-    try:
-        if line["scheme"] not in MODELS:
-            raise ValueError(f"{place}: scheme {line['scheme']!r} is none of {', '.join(MODELS)}")
-        return tables.Row(arm=arm, peak_lr=float(peak_lr), seed=int(line["seed"]), model=MODELS[line["scheme"]],
-                          window=int(line["window"]), stride=int(line["stride"]), step=int(line["step"]),
-                          tokens=int(line["trained_tokens"]), loss=float(line["loss"]),
-                          trajectory_hash=line["trajectory_hash"])
-    except KeyError as error:
-        raise ValueError(f"{place}: has no {error}") from None
-    except TypeError:   # null, as JSON has no NaN
-        raise ValueError(f"{place}: a value is not a number (a loss that isn't finite?): {line}") from None
-
-
-def collect_run(folder, arm, seed):
-    """(rows by model and step, evaluated lines) of one run; checks that they belong to it and reach its last step."""
-    name = run_name(arm, seed)
-    config_path = folder / name / "config.toml"
-    config = specs.read_toml(config_path)
-    paths = sorted((folder / "evaluate").glob(f"{name}_*.jsonl"))
-    if not paths:
-        raise ValueError(f"{folder / 'evaluate'}: has no {name}_*.jsonl")
-    rows, lines = [], []
-    for path in paths:
-        for number, line in enumerate(read_lines(path), 1):
-            rows.append(to_row(line, arm, config["schedule"]["peak_lr"], f"{path}:{number}"))
-            lines.append(line)
-            if rows[-1].seed != seed:
-                raise ValueError(f"{path}:{number}: seed {rows[-1].seed}, but the run's is {seed}")
-    hashes = {row.trajectory_hash for row in rows}
-    if len(hashes) > 1:
-        raise ValueError(f"{name}: its evaluations are of {len(hashes)} different trajectories: {', '.join(sorted(hashes))}")
-    last, steps = max(row.step for row in rows if row.model == "plain"), config["schedule"]["steps"]
-    if last != steps:
-        raise ValueError(f"{name}: the last evaluated step is {last}, but {config_path} says schedule.steps = {steps}")
-    return sorted(rows, key=lambda row: (row.model != "plain", row.step)), lines
-
-
-def collect(spec, folder):
-    """Writes folder/data.csv and folder/provenance.json, each whole or not at all; returns the Table."""
-    rows, runs = [], []
-    for arm in spec.arms:
-        for seed in spec.seeds:
-            run_rows, lines = collect_run(folder, arm.name, seed)
-            rows += run_rows
-            runs.append(provenance.of_run(folder / run_name(arm.name, seed), arm.name, seed, lines))
-    table = tables.Table(rows, spec.name)
-    csv_text = table.to_csv()
-    tables.write_whole(folder / "provenance.json", provenance.to_json(spec, folder, csv_text, runs))
-    tables.write_whole(folder / "data.csv", csv_text)
-    return table
-
-
-def main():
-    parser = argparse.ArgumentParser(description="Writes a figure's data.csv and provenance.json.")
-    parser.add_argument("figure")
-    parser.add_argument("--runs", type=Path, required=True, help="the folder with the figure's runs and evaluations")
-    args = parser.parse_args()
-    table = collect(specs.load(args.figure), args.runs)
-    print(f"collect: {len(table.rows)} rows in {args.runs / 'data.csv'}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"collect: {error}")
+def evaluations(spec, cell, run, record):
+    """The rows of one run: of each model that the figure asks for, the steps that it asks for; plain wherever a model has a row."""
+    plain = {"average": "plain", "model": "plain", "scheme": "plain", "window": 1, "stride": 0, "mean_age": 0.0, "blend": 1.0}
+    uses = {"plain": [(plain, run.needs[spec.name]["plain"])]}
+    for average in spec.averages_of(cell):
+        steps = {average.label(step) for step in run.points_of_average(spec, average)}
+        for model, blend in average.models.items():
+            description = {"average": average.name, "model": model, "scheme": average.keys["scheme"], "window": average.window,
+                           "stride": average.keys.get("stride", 1), "mean_age": average.mean_age, "blend": blend}
+            uses.setdefault(model, []).append((description, steps))
+    tokens = run.keys["batch.global_sequences"] * run.keys["model.context"]
+    for line in record.lines():
+        for description, steps in uses.get(line["model"], ()):
+            if line["step"] in steps:
+                yield {**description, **line, "trained_tokens": line["step"] * tokens}

@@ -1,40 +1,12 @@
-"""provenance.json: from which code, configs, seeds and text a figure's data come, and what it took. No machine paths."""
+"""provenance.json: from which code, configs, seeds and text a figure's data come. No machine paths, nothing that takes time."""
 import hashlib
 import json
 import platform
 
 import matplotlib
-import numpy as np
-
-RUN_KEYS = ("program", "git", "dirty", "build", "ranks", "device", "tokens_digest")  # of a run's own file
-
-
-def read_json(path):
-    """The object in a JSON file; {} where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def of_run(folder, arm, seed, lines):
-    """One run's entry: hashes, and which program trained and evaluated it. lines: its evaluations."""
-    own = read_json(folder / "provenance.json")
-    return {
-        "arm": arm, "seed": seed,
-        "trajectory_hash": sorted({line["trajectory_hash"] for line in lines})[0],
-        "config_hashes": sorted({line["config_hash"] for line in lines if "config_hash" in line}),
-        "git": sorted({line["git"] for line in lines if "git" in line}),
-        "validation_tokens": sorted({line["validation_tokens"] for line in lines if "validation_tokens" in line}),
-        "trained_by": {key: own[key] for key in RUN_KEYS if key in own},
-    }
-
-
-def seconds_of_phases(path):
-    """{phase: seconds}, summed over the attempts that run.sh noted in seconds.tsv, in order of first appearance."""
-    seconds = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            phase, value = line.split("\t")
-            seconds[phase] = round(seconds.get(phase, 0) + float(value), 1)
-    return seconds
+import numpy
+import pandas
+import scipy
 
 
 def machine():
@@ -51,16 +23,30 @@ def machine():
     return {"processor": processor, "system": system}
 
 
-def to_json(spec, folder, csv_text, runs):
-    """The text of a figure's provenance.json. folder: its runs; csv_text: of the data.csv that it describes."""
+def distinct(values):
+    """Different values, in order of appearance."""
+    return list(dict.fromkeys(value for value in values if value is not None))
+
+
+def to_json(table, csv_text, records, text):
+    """The text of a figure's provenance.json. csv_text: of the data.csv that it describes; text: meta.json of the tokens."""
+    made_by = [record.facts["made_by"] for record in records]
+    spec = table.spec
     return json.dumps({
         "figure": spec.name,
-        "command": f"bash experiments/{spec.name}/run.sh",
+        "scale": spec.scale,
+        "command": f"python3 experiments/run.py {spec.name} --scale {spec.scale}",
         "data_csv_sha256": hashlib.sha256(csv_text.encode("utf-8")).hexdigest(),
-        "seeds": list(spec.seeds),
-        "runs": runs,
-        "text": read_json(folder / "data" / "meta.json"),
-        "seconds": seconds_of_phases(folder / "seconds.tsv"),
+        "runs": distinct(record.facts["key"] for record in records),
+        "missing": table.missing,
+        "diverged": table.diverged,
+        "git": distinct(facts.get("git") for facts in made_by),
+        "dirty": any(facts.get("dirty", False) for facts in made_by),
+        "build": distinct(facts.get("build") for facts in made_by),
+        "devices": distinct(facts.get("device") for facts in made_by),
+        "tokens_digest": distinct(facts.get("tokens_digest") for facts in made_by),
+        "text": text,
         "machine": machine(),
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "matplotlib": matplotlib.__version__},
-    }, indent=2, ensure_ascii=False) + "\n"
+        "versions": {"python": platform.python_version(), "numpy": numpy.__version__, "pandas": pandas.__version__,
+                     "scipy": scipy.__version__, "matplotlib": matplotlib.__version__},
+    }, indent=1, ensure_ascii=False) + "\n"

@@ -1,117 +1,103 @@
-"""data.csv: one row for each evaluated weights file. The only thing that a drawing or a verdict reads."""
-import csv
+"""data.csv: a row for each model that was evaluated at a step. The only numbers that a drawing or a verdict reads."""
 import io
-import math
-import os
-from dataclasses import astuple, dataclass, fields
-from pathlib import Path
 
 import numpy as np
+import pandas
 
-
-@dataclass(frozen=True)
-class Row:
-    """The loss of one model at one step of one run."""
-
-    arm: str              # figure.toml's name of the run's kind
-    peak_lr: float        # of the run's schedule
-    seed: int
-    model: str            # "plain", "lawa"
-    window: int           # checkpoints in the average; 1 for plain
-    stride: int           # steps between them; 0 for plain
-    step: int             # optimizer step; an average has its newest checkpoint's
-    tokens: int           # trained on up to this step
-    loss: float           # on the validation set, nats/token
-    trajectory_hash: str  # of the run
-
-
-COLUMNS = [field.name for field in fields(Row)]
+MODEL = ["average", "model", "scheme", "window", "stride", "mean_age", "blend"]
+VALUES = ["step", "trained_tokens", "loss", "tune_loss", "report_loss", "run"]
+WHOLE = ["window", "stride", "step", "trained_tokens"]   # whole numbers
 
 
 class Table:
-    """Rows that passed the checks: whole columns, finite losses, no row twice."""
+    """The rows of one figure, with its Spec.
 
-    def __init__(self, rows, source="table"):
-        """Errors name `source` and the row."""
-        self.rows = list(rows)
-        seen = set()
-        for row in self.rows:
-            key = (row.arm, row.seed, row.model, row.window, row.stride, row.step)
-            if key in seen:
-                raise ValueError(f"{source}: arm {row.arm}, seed {row.seed}, {row.model}, step {row.step} stands twice")
-            seen.add(key)
-            if not math.isfinite(row.loss):
-                raise ValueError(f"{source}: arm {row.arm}, seed {row.seed}, {row.model}, step {row.step}: "
-                                 f"the loss is {row.loss}")
-            if row.step < 0 or row.window < 1 or row.stride < 0:
-                raise ValueError(f"{source}: arm {row.arm}, step {row.step}: negative step, window or stride")
-        if not self.rows:
-            raise ValueError(f"{source}: has no rows")
+    data   DataFrame; columns: the figure's axes (arms by name), training keys by their last word (peak_lr), then
+             average     the figure's word for the model, "plain" for the weights themselves
+             model       what metrics.jsonl calls it: lawa(k=5,nu=25)
+             scheme, window (snapshots, 0: no window), stride (steps), mean_age (of what it holds, steps; empty: grows), blend (lambda)
+             step        of the newest weights in it
+             trained_tokens
+             loss, tune_loss, report_loss   nats/token: all of the validation set, its first half, its second half
+             run         key of the run, paper_figures/runs/<run>.csv
+    timing  DataFrame: a row a run: axes, run, steps, tokens, ranks, train_seconds, evaluate_seconds, tokens_per_second, kwh
+    missing, diverged   words on runs that aren't there (--partial), or ended early
+    """
+
+    def __init__(self, data, spec, timing=None, missing=(), diverged=()):
+        """Errors: a row twice; a loss that isn't finite."""
+        self.data, self.spec, self.timing, self.missing, self.diverged = data, spec, timing, list(missing), list(diverged)
+        self.verdicts = []   # of the claims, once they are judged
+        identity = [*spec.axes, "average", "model", "step"]
+        if twice := data[data.duplicated(identity)].to_dict("records"):
+            raise ValueError(f"{spec.name}: stands twice: {', '.join(f'{name} {twice[0][name]}' for name in identity)}")
+        if wrong := data[~np.isfinite(data["loss"].astype(float))].to_dict("records"):
+            raise ValueError(f"{spec.name}: the loss is {wrong[0]['loss']}: {', '.join(f'{name} {wrong[0][name]}' for name in identity)}")
+        if data.empty:
+            raise ValueError(f"{spec.name}: has no rows")
 
     def select(self, **wanted):
-        """The rows whose columns have the wanted values, e.g. select(arm="high", model="lawa")."""
-        return [row for row in self.rows if all(getattr(row, name) == value for name, value in wanted.items())]
+        """The rows whose columns have the wanted values: select(rate="high", average="lawa"); a list: one of them."""
+        rows = np.ones(len(self.data), dtype=bool)
+        for name, value in wanted.items():
+            values = value if isinstance(value, (list, tuple, set)) else [value]
+            rows &= self.data[name].isin(map(str, values) if name in self.spec.axes and name != "seed" else values).to_numpy()
+        return self.data[rows]
 
-    def values(self, column, **wanted):
-        """The different values of a column among the selected rows, sorted."""
-        return sorted({getattr(row, column) for row in self.select(**wanted)})
+    def curves(self, column="loss", **wanted):
+        """DataFrame [step, seed] of one model in one arm, at the steps that all seeds have. Errors: nothing, or more than one."""
+        rows = self.select(**wanted)
+        if rows.empty:
+            raise ValueError(f"{self.spec.name}: no rows with {wanted}")
+        return unstacked(rows, column, self.spec.name).dropna()
 
-    def only(self, column, **wanted):
-        """The one value that a column has in the selected rows. Errors: none, or several."""
-        values = self.values(column, **wanted)
-        if len(values) != 1:
-            raise ValueError(f"{wanted}: expected one {column}, found {values or 'none'}")
-        return values[0]
+    def gains(self, column="loss", minus="plain", **wanted):
+        """curves() of a model minus those of another one (of the same runs): negative is better."""
+        difference = self.curves(column, **wanted) - self.curves(column, **{**without_model(wanted), "average": minus})
+        return difference.dropna(how="all").dropna(axis=1, how="all").dropna()
 
-    def curve(self, arm, seed, model):
-        """{step: loss in nats/token} of one model of one run, by ascending step."""
-        return {row.step: row.loss for row in sorted(self.select(arm=arm, seed=seed, model=model), key=lambda r: r.step)}
+    def models(self, **wanted):
+        """The models among the selected rows: one row each, MODEL's columns, in the order of the table."""
+        return self.select(**wanted)[MODEL].drop_duplicates("model")
 
-    def last_step(self, arm):
-        """The number of steps that the runs of an arm were trained for."""
-        return max(self.values("step", arm=arm, model="plain"), default=0)
-
-    def losses(self, arm, model):
-        """(steps, losses[seed, step]) over the seeds of an arm, at the steps that all of them have."""
-        curves = [self.curve(arm, seed, model) for seed in self.values("seed", arm=arm, model=model)]
-        steps = sorted(set.intersection(*map(set, curves))) if curves else []
-        return np.array(steps), np.array([[curve[step] for step in steps] for curve in curves])
+    @property
+    def last_step(self):
+        return int(self.data["step"].max())
 
     def to_csv(self):
-        """The table as CSV text; numbers with as many digits as they need to be read back exactly."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(astuple(row) for row in self.rows)
-        return out.getvalue()
+        """The table as CSV text; losses as they are recorded."""
+        return to_csv(self.data)
 
 
-def read(path):
-    """The Table in a CSV file. Errors name the file and the line."""
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != COLUMNS:
-            raise ValueError(f"{path}:1: the columns are {reader.fieldnames}, expected {COLUMNS}")
-        return Table([_row(line, f"{path}:{reader.line_num}") for line in reader], str(path))
+def without_model(wanted):
+    """A selection without what says which model."""
+    return {name: value for name, value in wanted.items() if name not in MODEL}
 
 
-def _row(line, place):
-    if None in line or None in line.values():
-        raise ValueError(f"{place}: expected {len(COLUMNS)} columns")
-    values = {}
-    for field in fields(Row):
-        try:
-            values[field.name] = field.type(line[field.name])
-        except ValueError:
-            raise ValueError(f"{place}: {field.name} = {line[field.name]!r} is not {field.type.__name__}") from None
-    return Row(**values)
+def unstacked(rows, column, place):
+    """DataFrame [step, seed] of rows. Errors: two of them have the same step and seed."""
+    if rows.duplicated(["step", "seed"]).any():
+        models = ", ".join(sorted(rows["model"].unique())[:4])
+        raise ValueError(f"{place}: several rows a step and seed; models {models}: name an arm of each axis, and one model")
+    return rows.pivot(index="step", columns="seed", values=column)
 
 
-def write_whole(path, text):
-    """Writes a text file that appears whole or not at all."""
-    part = Path(f"{path}.part")
-    with open(part, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+def to_csv(data):
+    """CSV with whole numbers as such, and empty places for what isn't there."""
+    data = data.copy()
+    for name in WHOLE:
+        if name in data:
+            data[name] = data[name].astype("Int64")
+    return data.to_csv(index=False, lineterminator="\n")
+
+
+def read(folder, spec):
+    """The Table in a folder's data.csv and timing.csv. Errors name the file."""
+    path = folder / "data.csv"
+    text = path.read_text(encoding="utf-8")
+    data = pandas.read_csv(io.StringIO(text), float_precision="round_trip", dtype={axis: str for axis in spec.axes if axis != "seed"})
+    absent = [name for name in [*spec.axes, *MODEL, *VALUES] if name not in data.columns]
+    if absent:
+        raise ValueError(f"{path}:1: has no column {absent[0]}")
+    timing = folder / "timing.csv"
+    return Table(data, spec, pandas.read_csv(timing) if timing.exists() else None)

@@ -1,46 +1,65 @@
-"""The paper's claims, judged from a table by the rule in figure.toml.
+"""The claims of a figure, judged from its table by what figure.toml says of them; claims stand there before the runs.
 
-Every comparison is paired: LAWA minus plain of the same run at the same steps, and one learning rate's gain minus the
-other's for the same seed. Negative is better. A claim holds, is contradicted, or is not resolved:
+A claim compares `this` with `that`: a model of some runs, paired by seed, at given steps (averaged over them). With `than`, the
+difference is compared with another one: this - that - (than.this - than.that). It
+  holds            the difference lies on the claimed side of zero: Student's t over seeds, p corrected by Holm over the claim's family
+  is contradicted  it lies on the other side
+  is not resolved  neither
+With one run there is no interval: the mean is held against `resolution`, and the words say so.
 
-- two or more seeds: by the Student-t interval of the mean over seeds (does it lie on one side of zero?);
-- one seed: by the mean alone against `resolution`, and the words say that it is one run, without an interval.
-
-`python3 analysis/verdicts.py FIGURE [--from DIR]` prints them.
+`best` picks, among the models of a name, the one with the lowest mean loss on the first half of the validation set (tune_loss); all
+of the claim is then judged on the second half (report_loss). Both sides of a comparison can do so: equal effort.
 """
-import argparse
 import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-import spec as specs
-import table as tables
+from averages import part_of
+from inference import estimate, holm, runs_needed
+
+CLAIM = {"name", "text", "family", "paper", "where", "this", "that", "than", "at", "over", "direction"}
+SIDE = {"average", "best", "at", "window", "stride", "blend", "model"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the data say about one claim. Losses in nats/token; a negative mean is in favour of the claim."""
+    """What the data say about one claim. Losses in nats/token."""
 
-    claim: str        # identifier
-    text: str         # the claim in words
-    state: str        # "holds", "not resolved", "contradicted"
-    mean: float       # over seeds, of the mean over steps
-    interval: object  # (low, high) of the mean over seeds, or None with one seed
-    confidence: object  # of the interval, or None
-    n: int            # seeds
-    first_step: int   # of the steps averaged over
-    last_step: int
-    points: int       # steps averaged over, a seed
-    points_below: int  # of all seeds' points, those below zero
+    claim: str
+    text: str
+    family: str
+    paper: object       # the number of the paper's claim, or None
+    direction: str      # the claimed one: below, above
+    state: str          # holds, not resolved, contradicted
+    mean: float         # this - that, over seeds and steps
+    interval: object    # (low, high), or None with one run
+    confidence: float
+    n: int              # pairs of runs
+    p: object           # two-sided, Student's t
+    p_holm: object      # corrected over the family
+    p_rank: object      # Wilcoxon's signed-rank test
+    steps: tuple        # of `this`
+    models: tuple       # (this, that) as metrics.jsonl calls them
+    on: str             # loss, or report_loss where a model was picked
+    lost: int           # seeds without a value (a run that diverged or is missing)
+    steps_saved: object  # how many steps later the plain run reaches this loss, mean over seeds; None where that isn't asked
+    saved_at_least: bool  # some plain runs never reach it: a lower bound
+    runs_needed: object  # where not resolved: runs that would resolve a mean as large
 
     def sentence(self):
         """The verdict for people: state, numbers, and how many runs it stands on."""
-        spread = (f"{100 * self.confidence:g} % interval [{signed(self.interval[0])}, {signed(self.interval[1])}], n = {self.n} seeds"
-                  if self.interval else "one run, n = 1: no interval over seeds")
-        return (f"{self.text}: {self.state} ({signed(self.mean)} nats/token over steps {self.first_step}\u2013{self.last_step}, "
-                f"below zero at {self.points_below} of {self.points * self.n} checkpoints; {spread})")
+        numbers = [f"{signed(self.mean)} nats/token"]
+        if self.interval:
+            numbers.append(f"{100 * self.confidence:g} % interval [{signed(self.interval[0])}, {signed(self.interval[1])}], n = {self.n}, "
+                           f"corrected p = {self.p_holm:.2g}")
+        else:
+            numbers.append("one run, n = 1: no interval")
+        if self.steps_saved is not None:
+            numbers.append(f"{'at least ' if self.saved_at_least else ''}{self.steps_saved:.0f} steps saved")
+        if self.lost:
+            numbers.append(f"{self.lost} without a value")
+        return f"{self.text}: {self.state} ({'; '.join(numbers)})"
 
 
 def signed(value):
@@ -48,90 +67,149 @@ def signed(value):
     return f"{value:+.4f}".replace("-", "\u2212")
 
 
-def student_t(confidence, degrees):
-    """The two-sided quantile of Student's t: P(|t| < quantile) = confidence, with `degrees` of freedom.
-
-    With t = sqrt(degrees) tan(angle) the density is proportional to cos(angle)^(degrees - 1) on (-pi/2, pi/2).
-    """
-    angle = np.linspace(0, np.pi / 2, 200_001)
-    density = np.cos(angle) ** (degrees - 1)
-    below = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return float(np.sqrt(degrees) * np.tan(np.interp(confidence * below[-1], below, angle)))
-
-
-def mean_interval(values, confidence):
-    """(mean, (low, high)) of independent values by Student's t; the interval is None for a single value."""
-    values = np.asarray(values, dtype=float)
-    mean = float(values.mean())
-    if len(values) < 2:
-        return mean, None
-    half = student_t(confidence, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return mean, (mean - half, mean + half)
-
-
-def state(mean, interval, resolution):
-    """Whether "the difference is negative" holds."""
-    low, high = interval or (mean - resolution, mean + resolution)
-    return "holds" if high < 0 else "contradicted" if low > 0 else "not resolved"
-
-
-def gains(table, arm, seed, model="lawa"):
-    """{step: loss of the average minus the plain loss, nats/token} of one run, where both were evaluated."""
-    plain, averaged = table.curve(arm, seed, "plain"), table.curve(arm, seed, model)
-    return {step: averaged[step] - plain[step] for step in averaged if step in plain}
-
-
-def gains_in_range(table, spec, arm, seed):
-    """gains(), only in the verdict's part of training."""
-    first, last = (fraction * table.last_step(arm) for fraction in spec.verdict_range)
-    return {step: gain for step, gain in gains(table, arm, seed).items() if first <= step <= last}
-
-
-def judge(claim, text, differences, spec):
-    """The Verdict on "these differences are negative". differences: for each seed a {step: nats/token}."""
-    steps = sorted(set.intersection(*map(set, differences))) if differences else []
-    if not steps:
-        raise ValueError(f"{claim}: no step in the verdict's range has both models")
-    values = np.array([[difference[step] for step in steps] for difference in differences])
-    mean, interval = mean_interval(values.mean(axis=1), spec.confidence)
-    return Verdict(claim, text, state(mean, interval, spec.resolution), mean, interval,
-                   spec.confidence if interval else None, len(differences), steps[0], steps[-1], len(steps),
-                   int((values < 0).sum()))
-
-
-def judge_all(table, spec):
-    """The verdicts of a figure: LAWA against plain in each arm, then the last arm's gain against the first one's."""
-    verdicts, by_arm = [], {}
-    for arm in spec.arms:
-        rate = table.only("peak_lr", arm=arm.name)
-        by_arm[arm.name] = {seed: gains_in_range(table, spec, arm.name, seed) for seed in table.values("seed", arm=arm.name)}
-        verdicts.append(judge(f"lawa_below_plain_{arm.name}", f"LAWA is below plain at the {arm.label} ({rate:g})",
-                              list(by_arm[arm.name].values()), spec))
-    first, last = spec.arms[0], spec.arms[-1]
-    if first != last:
-        seeds = sorted(by_arm[first.name].keys() & by_arm[last.name].keys())
-        pairs = [(by_arm[last.name][seed], by_arm[first.name][seed]) for seed in seeds]
-        verdicts.append(judge(f"gain_larger_{last.name}", f"The gain is larger at the {last.label} than at the {first.label}",
-                              [{step: b[step] - a[step] for step in b if step in a} for b, a in pairs], spec))
+def judge(table):
+    """The Verdicts of a Table's claims, in their order. Errors name the claim."""
+    verdicts, differences = [], []
+    for claim in table.spec.claims:
+        try:
+            verdict, values = _judge_one(table, claim)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{table.spec.name}: claim {claim.get('name', '?')}: {error}") from None
+        verdicts.append(verdict)
+        differences.append(values)
+    for family in {verdict.family for verdict in verdicts}:
+        members = [i for i, verdict in enumerate(verdicts) if verdict.family == family]
+        for i, p in zip(members, holm([verdicts[i].p for i in members])):
+            state = _state(verdicts[i], p, table.spec)
+            needed = runs_needed(differences[i], table.spec.confidence) if state == "not resolved" else None
+            verdicts[i] = replace(verdicts[i], p_holm=p, state=state, runs_needed=needed)
     return verdicts
 
 
+def _state(verdict, p, spec):
+    towards = verdict.mean if verdict.direction == "below" else -verdict.mean
+    resolved = abs(towards) > spec.resolution if p is None else p < 1 - spec.confidence
+    return "not resolved" if not resolved else "holds" if towards < 0 else "contradicted"
+
+
+def _judge_one(table, claim):
+    """(the Verdict without what its family decides, the differences over seeds)"""
+    unknown = set(claim) - CLAIM
+    if unknown:
+        raise ValueError(f"unknown key {sorted(unknown)[0]}")
+    spec, where = table.spec, claim.get("where", {})
+    pairs = [(claim["this"], claim["that"])] + ([(claim["than"]["this"], claim["than"]["that"])] if "than" in claim else [])
+    column = "report_loss" if any(isinstance(side, dict) and side.get("best") for pair in pairs for side in pair) else "loss"
+    sides = [[_side(table, claim, {**where, **claim.get("than", {}).get("where", {})} if i else where, side, column) for side in pair]
+             for i, pair in enumerate(pairs)]
+    parts = [this.mean_loss - that.mean_loss for this, that in sides]
+    difference = parts[0] - parts[1] if len(parts) > 1 else parts[0]
+    values = difference.dropna()
+    if values.empty:
+        raise ValueError("no seed has a value on both sides")
+    found = estimate(values, spec.confidence)
+    this, that = sides[0]
+    saved, bound = _steps_saved(this, that) if len(parts) == 1 and that.model == "plain" and found.mean < 0 else (None, False)
+    verdict = Verdict(
+        claim["name"], claim["text"], claim.get("family", claim["name"]), claim.get("paper"), claim.get("direction", "below"), "",
+        found.mean, found.interval, spec.confidence, found.n, found.p, None, found.p_rank, tuple(this.steps), (this.model, that.model),
+        column, len(difference) - len(values), saved, bound, None)
+    return verdict, values
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison."""
+
+    model: str          # as metrics.jsonl calls it
+    steps: list
+    mean_loss: object   # Series [seed], over the steps
+    curves: object      # DataFrame [step, seed] of all its steps
+
+
+def _side(table, claim, where, side, column):
+    """The losses of a side: "plain", an average's name, or {average, best, window, stride, an axis = its arm, at}."""
+    side = {"average": side} if isinstance(side, str) else dict(side)
+    best, at = side.pop("best", False), side.pop("at", None)
+    unknown = set(side) - SIDE - set(table.spec.axes)
+    if unknown:
+        raise ValueError(f"{sorted(unknown)[0]} is neither an axis nor one of {', '.join(sorted(SIDE))}")
+    if "stride" in side:
+        side["stride"] = part_of(side["stride"], table.spec.steps)
+    cell = {**where, **side}
+    free = [axis for axis in table.spec.axes if axis not in cell and axis != "seed" and table.data[axis].nunique() > 1]
+    if free:
+        raise ValueError(f"{free[0]} isn't fixed: an arm of it belongs to where, this or that")
+    rows = table.select(**cell)
+    if rows.empty:
+        raise ValueError(f"no rows with {cell}")
+    steps = _steps(table.spec, claim, at, rows)
+    model = _best(rows, steps) if best else _only_model(rows)
+    curves = rows[rows["model"] == model].drop_duplicates(["step", "seed"]).pivot(index="step", columns="seed", values=column)
+    if not set(steps) <= set(curves.index):
+        raise ValueError(f"{model} has no value at step {sorted(set(steps) - set(curves.index))[0]}")
+    return Side(model, steps, curves.loc[steps].mean(axis=0, skipna=False), curves)
+
+
+def _steps(spec, claim, at, rows):
+    """The steps that are compared: `at` of the side or of the claim, or all steps in `over`."""
+    points = claim.get("at") if at is None else at
+    if points is not None:
+        return [spec.step(point) for point in (points if isinstance(points, list) else [points])]
+    first, last = map(spec.step, claim["over"])
+    every = set.intersection(*(set(group["step"]) for _, group in rows.groupby(["model", "seed"])))
+    steps = sorted(step for step in every if first <= step <= last)
+    if not steps:
+        raise ValueError(f"no step between {first} and {last} has a value in every run")
+    return steps
+
+
+def _only_model(rows):
+    models = rows["model"].unique()
+    if len(models) != 1:
+        raise ValueError(f"several models: {', '.join(models[:4])}; name one by window, stride or blend, or say best = true")
+    return models[0]
+
+
+def _best(rows, steps):
+    """The model with the lowest mean tune_loss at these steps; the first in alphabetical order of equal ones."""
+    at = rows[rows["step"].isin(steps)]
+    if at["tune_loss"].isna().any():
+        raise ValueError("best: the runs have no tune_loss (evaluate.halves)")
+    means = at.groupby("model")["tune_loss"].mean()
+    return means.sort_index().idxmin()
+
+
+def _steps_saved(this, that):
+    """(mean over seeds and steps of how many steps later `that` has the loss of `this`, whether some never have it)."""
+    saved, bound = [], False
+    for seed in this.curves.columns.intersection(that.curves.columns):
+        plain = that.curves[seed].dropna()
+        for step in this.steps:
+            target = this.curves.at[step, seed]
+            if np.isnan(target):
+                continue
+            later = plain[plain.index >= step]
+            below = later[later <= target]
+            if below.empty:
+                saved.append(later.index[-1] - step)
+                bound = True
+            elif below.index[0] == step:
+                saved.append(0)
+            else:
+                end = below.index[0]
+                begin = later.index[later.index.get_loc(end) - 1]
+                saved.append(np.interp(target, [later[end], later[begin]], [end, begin]) - step)
+    return float(np.mean(saved)), bound
+
+
 def to_json(verdicts):
-    """verdicts.json's text: one object a claim, losses in nats/token to six digits after the point."""
-    def tidy(value):
-        return round(value, 6) if isinstance(value, float) else [round(v, 6) for v in value] if isinstance(value, tuple) else value
-    return json.dumps([{key: tidy(value) for key, value in asdict(verdict).items()} for verdict in verdicts], indent=2) + "\n"
-
-
-def main():
-    parser = argparse.ArgumentParser(description="Prints the verdicts of a figure.")
-    parser.add_argument("figure")
-    parser.add_argument("--from", dest="folder", type=Path, help="where data.csv is (default: paper_figures/FIGURE)")
-    args = parser.parse_args()
-    folder = args.folder or specs.ROOT / "paper_figures" / args.figure
-    for verdict in judge_all(tables.read(folder / "data.csv"), specs.load(args.figure)):
-        print(verdict.sentence())
-
-
-if __name__ == "__main__":
-    main()
+    """verdicts.json's text: one object a claim, losses in nats/token to six digits after the point, p to three significant ones."""
+    def tidy(name, value):
+        if isinstance(value, (list, tuple)):
+            return [tidy(name, entry) for entry in value]
+        if isinstance(value, float):
+            return float(f"{value:.3g}") if name.startswith("p") else round(value, 6)
+        return int(value) if isinstance(value, np.integer) else value
+    return json.dumps([{name: tidy(name, value) for name, value in asdict(verdict).items()} for verdict in verdicts],
+                      indent=1, ensure_ascii=False) + "\n"

@@ -12,7 +12,7 @@ packages=(
   g++ cmake ninja-build git
   libopenmpi-dev openmpi-bin libhdf5-openmpi-dev hdf5-tools
   libtomlplusplus-dev nlohmann-json3-dev libxxhash-dev libgtest-dev libgmock-dev
-  python3 python3-numpy python3-h5py python3-matplotlib python3-pytest
+  python3 python3-numpy python3-h5py python3-pandas python3-scipy python3-matplotlib python3-pytest
 )
 # Not in every release: without the first the build fetches Kokkos itself, and either of the others is enough.
 optional_packages=(libtrilinos-kokkos-dev libopenblas-openmp-dev libdnnl-dev)
@@ -128,8 +128,8 @@ look_for_everything() {
   look_for 'GoogleTest (gtest/gtest.h)' has_headers gtest/gtest.h
   look_for 'oneDNN or a CBLAS (oneapi/dnnl/dnnl.h or cblas.h)' has_headers \
     oneapi/dnnl/dnnl.h cblas.h openblas/cblas.h openblas-openmp/cblas.h
-  look_for 'Python 3.9 or newer with numpy, h5py, matplotlib, pytest (LAWA_PYTHON names it)' \
-    has_python_modules numpy h5py matplotlib pytest
+  look_for 'Python 3.9 or newer with numpy, h5py, pandas, scipy, matplotlib, pytest (LAWA_PYTHON names it)' \
+    has_python_modules numpy h5py pandas scipy matplotlib pytest
   look_for 'TOML for Python (part of 3.11; tomli before)' has_tomllib
 }
 

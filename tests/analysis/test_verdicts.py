@@ -1,74 +1,127 @@
-"""The verdicts' arithmetic against numbers worked out by hand or looked up."""
-import dataclasses
+"""Claims judged on small tables whose differences are known."""
 import json
+from types import SimpleNamespace
 
+import pandas
 import pytest
-import table as tables
 import verdicts
-from made_up import rows
+from spec import Arm, Spec
+from table import MODEL, VALUES, Table
 
 
-def judged(spec, **options):
-    return {verdict.claim: verdict for verdict in verdicts.judge_all(tables.Table(rows(**options)), spec)}
+def spec_of(claims, resolution=0.002):
+    axes = {"seed": tuple(Arm(seed, "", {}) for seed in (1, 2, 3)), "rate": (Arm("usual", "usual", {}), Arm("high", "high", {}))}
+    return Spec("made_up", "smoke", "not run", "", "", "", "", {}, 1, (), {}, 100, axes, (), tuple(claims), (), 0.95, resolution, 0.1)
 
 
-@pytest.mark.parametrize("confidence, degrees, quantile", [   # from printed tables
-    (0.95, 1, 12.706), (0.95, 2, 4.303), (0.95, 4, 2.776), (0.95, 30, 2.042), (0.99, 9, 3.250), (0.90, 5, 2.015)])
-def test_student_t(confidence, degrees, quantile):
-    assert verdicts.student_t(confidence, degrees) == pytest.approx(quantile, abs=6e-4)
+def table(claims, loss, seeds=(1, 2, 3), steps=(25, 50, 75, 100), models=("plain", "a", "b"), resolution=0.002):
+    """loss(rate, seed, model, step) -> nats/token; on the two halves 0.01 less and 0.01 more, b's tune_loss 0.5 less."""
+    rows = []
+    for seed in seeds:
+        for rate in ("usual", "high"):
+            for model in models:
+                for step in steps:
+                    value = loss(rate, seed, model, step)
+                    if value is not None:
+                        rows.append({"seed": seed, "rate": rate, "average": "grid" if model in "ab" else model, "model": model, "scheme": "lawa",
+                                     "window": 5, "stride": {"a": 1, "b": 10}.get(model, 0), "mean_age": 1.0, "blend": 1.0, "step": step,
+                                     "trained_tokens": step, "loss": value, "tune_loss": value - 0.01 - 0.5 * (model == "b"),
+                                     "report_loss": value + 0.01, "run": f"{rate}{seed}"})
+    return Table(pandas.DataFrame(rows)[["seed", "rate", *MODEL, *VALUES]], spec_of(claims, resolution))
 
 
-def test_one_seed_has_a_mean_and_no_interval(spec):
-    # 25-75 % of 100 steps: LAWA exists at 50, 60, 70
-    result = judged(spec, gain=lambda arm, seed, step: -step / 1000 if arm == "high" else 0.01 * (step - 60) - 0.005)
-    high = result["lawa_below_plain_high"]
-    assert (high.state, high.n, high.interval) == ("holds", 1, None)
-    assert high.mean == pytest.approx(-0.06)
-    assert (high.first_step, high.last_step, high.points, high.points_below) == (50, 70, 3, 3)
-    usual = result["lawa_below_plain_usual"]
-    assert usual.mean == pytest.approx(-0.005) and usual.points_below == 2
-    larger = result["gain_larger_high"]
-    assert larger.mean == pytest.approx(-0.055)
-    assert larger.points_below == 2   # at 50: -0.050 is above the usual rate's -0.105
-    assert "n = 1: no interval over seeds" in high.sentence()
+def claim(**keys):
+    return {"name": "c", "text": "a is below plain", "this": {"average": "grid", "stride": 1}, "that": "plain", "at": "50%",
+            "where": {"rate": "high"}} | keys
 
 
-@pytest.mark.parametrize("gain, state", [(-0.003, "holds"), (-0.001, "not resolved"), (0.001, "not resolved"),
-                                         (0.003, "contradicted")])
-def test_one_seed_against_the_resolution(spec, gain, state):
-    assert judged(spec, gain=lambda *_: gain)["lawa_below_plain_usual"].state == state
+def falling(rate, seed, model, step):
+    """Plain falls by 0.01 a step; a is 0.02 + 0.01 seed below it, twice that at the high rate."""
+    return 3 - step / 100 + 0.1 * seed - (0.02 + 0.01 * seed) * (1 + (rate == "high")) * (model != "plain")
 
 
-def test_seeds_give_a_paired_interval(spec):
-    # mean gains over seeds 1, 2, 3: -0.01, -0.02, -0.03: mean -0.02, deviation 0.01, t(2) = 4.3027
-    result = judged(spec, seeds=(1, 2, 3), gain=lambda arm, seed, step: -0.01 * seed - 0.05 * (arm == "high"))
-    usual = result["lawa_below_plain_usual"]
-    assert usual.mean == pytest.approx(-0.02)
-    assert usual.interval == pytest.approx((-0.02 - 0.024841, -0.02 + 0.024841), abs=1e-5)
-    assert usual.state == "not resolved"
-    assert result["lawa_below_plain_high"].state == "holds"
-    larger = result["gain_larger_high"]   # the seeds' common part cancels in the pairs
-    assert larger.interval == pytest.approx((-0.05, -0.05)) and larger.state == "holds"
-    assert "n = 3 seeds" in usual.sentence() and "95 % interval [" in usual.sentence()
+def one(claims, loss=falling, **options):
+    return verdicts.judge(table(claims, loss, **options))[0]
 
 
-def test_contradicted_by_seeds(spec):
-    assert judged(spec, seeds=(1, 2), gain=lambda *_: 0.01)["lawa_below_plain_high"].state == "contradicted"
+def test_paired_by_seed_with_an_interval():
+    found = one([claim()])
+    # 0.06, 0.08, 0.10 below: mean -0.08, deviation 0.02, half-width 4.3027 * 0.02 / sqrt 3
+    assert found.mean == pytest.approx(-0.08) and found.n == 3 and found.state == "holds"
+    assert found.interval == pytest.approx((-0.08 - 0.049683, -0.08 + 0.049683), abs=1e-5)
+    assert found.p_holm == found.p and found.models == ("a", "plain") and found.steps == (50,) and found.on == "loss"
 
 
-def test_unpaired_seeds_are_left_out_of_the_comparison(spec):
-    table = tables.Table(row for row in rows(seeds=(1, 2, 3)) if (row.arm, row.seed) != ("high", 2))
-    assert [verdict.n for verdict in verdicts.judge_all(table, spec)] == [3, 2, 2]
+def test_differences_of_differences():
+    found = one([claim(where={}, this={"average": "grid", "stride": 1, "rate": "high"}, that={"average": "plain", "rate": "high"},
+                       than={"this": {"average": "grid", "stride": 1, "rate": "usual"}, "that": {"average": "plain", "rate": "usual"}})])
+    assert found.mean == pytest.approx(-0.04) and found.steps_saved is None
 
 
-def test_nothing_to_compare_is_an_error(spec):
-    plain = tables.Table(row for row in rows() if row.model == "plain")
-    with pytest.raises(ValueError, match="lawa_below_plain_usual: no step in the verdict's range has both models"):
-        verdicts.judge_all(plain, spec)
+@pytest.mark.parametrize("gain, direction, state", [(-0.05, "below", "holds"), (0.05, "below", "contradicted"), (-0.05, "above", "contradicted"),
+                                                    (0.05, "above", "holds")])
+def test_directions(gain, direction, state):
+    loss = lambda rate, seed, model, step: 2 + (gain + 0.001 * seed) * (model == "a")   # noqa: E731
+    assert one([claim(direction=direction)], loss).state == state
 
 
-def test_json(spec):
-    table = tables.Table(rows(seeds=(1, 2)))
-    objects = json.loads(verdicts.to_json(verdicts.judge_all(table, spec)))
-    assert {key for entry in objects for key in entry} == {field.name for field in dataclasses.fields(verdicts.Verdict)}
-    assert objects[0]["mean"] == -0.01 and objects[0]["interval"] == [-0.01, -0.01]
+def test_an_interval_around_zero_is_not_resolved_and_says_how_many_runs_would():
+    found = one([claim()], lambda rate, seed, model, step: 2 + (0.1 * seed - 0.22) * (model == "a"))
+    assert found.state == "not resolved" and found.runs_needed > 3
+
+
+def test_holm_over_a_family_only():
+    claims = [claim(name=str(i), family="f", at=at) for i, at in enumerate(("25%", "50%", "75%"))] + [claim(name="alone")]
+    found = verdicts.judge(table(claims, lambda rate, seed, model, step: 2 - (0.02 + 0.004 * seed) * (model == "a")))
+    assert [verdict.p_holm / verdict.p for verdict in found] == pytest.approx([3, 3, 3, 1])
+
+
+@pytest.mark.parametrize("gain, state", [(-0.003, "holds"), (-0.001, "not resolved"), (0.001, "not resolved"), (0.003, "contradicted")])
+def test_one_run_against_the_resolution(gain, state):
+    found = one([claim()], lambda rate, seed, model, step: 2 + gain * (model == "a"), seeds=(1,))
+    assert (found.state, found.interval, found.n) == (state, None, 1) and "one run, n = 1: no interval" in found.sentence()
+
+
+def test_the_mean_over_a_part_of_training():
+    found = one([claim(at=None, over=["40%", "80%"])], lambda rate, seed, model, step: 2 - step / 1000 * (model == "a") + seed / 1e6 * (model == "a"))
+    assert found.steps == (50, 75) and found.mean == pytest.approx(-0.0625, abs=1e-5)
+
+
+def test_sides_at_steps_of_their_own():
+    found = one([claim(this={"average": "grid", "stride": 1, "at": "50%"}, that={"average": "plain", "at": "75%"})])
+    assert found.mean == pytest.approx(0.25 - 0.08)
+
+
+def test_the_best_is_picked_on_one_half_and_judged_on_the_other():
+    found = one([claim(this={"average": "grid", "best": True})])
+    assert found.models == ("b", "plain") and found.on == "report_loss" and found.mean == pytest.approx(-0.08)
+
+
+def test_steps_saved_are_interpolated_or_a_bound():
+    found = one([claim(at="25%")])   # the high rate: 0.08 below on average, plain falls 0.01 a step
+    assert found.steps_saved == pytest.approx(8) and not found.saved_at_least
+    end = one([claim(at="100%")])
+    assert (end.steps_saved, end.saved_at_least) == (0, True)
+
+
+def test_a_seed_without_a_value_is_counted():
+    found = one([claim()], lambda rate, seed, model, step: None if (seed, rate) == (2, "high") else falling(rate, seed, model, step))
+    assert found.n == 2 and found.mean == pytest.approx(-0.08)
+
+
+@pytest.mark.parametrize("keys, message", [
+    ({"this": "grid"}, "several models: a, b"), ({"this": "other"}, "no rows with"), ({"where": {}}, "rate isn't fixed"),
+    ({"at": "60%"}, "a has no value at step 60"), ({"this": {"average": "grid", "colour": 1}}, "colour is neither an axis"),
+    ({"when": 1}, "unknown key when"), ({"at": None, "over": ["60%", "70%"]}, "no step between 60 and 70"),
+])
+def test_a_claim_that_cannot_be_judged_is_named(keys, message):
+    with pytest.raises(ValueError, match=f"made_up: claim c: .*{message}"):
+        one([claim(**keys)])
+
+
+def test_json_and_sentence():
+    found = verdicts.judge(table([claim(), claim(name="d")], falling))
+    entries = json.loads(verdicts.to_json(found))
+    assert [entry["claim"] for entry in entries] == ["c", "d"] and entries[0]["mean"] == -0.08 and entries[0]["n"] == 3
+    assert "a is below plain: holds (\u22120.0800 nats/token; 95 % interval [\u22120.1297, \u22120.0303], n = 3, corrected p = 0.02" in found[0].sentence()
+    assert SimpleNamespace(**entries[0]).models == ["a", "plain"]

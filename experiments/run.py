@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Makes figures of the paper: trains what isn't trained yet, collects, judges, draws.
+
+  python3 experiments/run.py fig3_stride                     at workstation scale: two cores, hours
+  python3 experiments/run.py --all --dry-run                 the table of runs, what it takes, and why each one will run
+  python3 experiments/run.py fig3_stride --scale smoke       seconds; shows that everything works
+  python3 experiments/run.py fig1_validation_loss --scale paper --only 2/15     one task of a job array
+
+Run again, it goes on: finished runs are never made again because code has changed (--again KEY does it).
+Variables: LAWA_OUT (folder to write to, default runs/), LAWA_TEXT (text, or a folder with train.bin and val.bin),
+LAWA_LAUNCH (default "mpirun -np {ranks} --bind-to none"), LAWA_WATTS (power, where the machine doesn't tell), LAWA_PRESET.
+Exit code: 0; 1 where a run has failed, diverged or is missing.
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "analysis"))
+
+try:
+    import figure   # and with it numpy, pandas, scipy, matplotlib
+    import launch
+    import price
+    import record
+    import spec as specs
+    import store as stores
+    import text as texts
+    from progress import Progress
+    from runs import Table
+except ModuleNotFoundError as missing:
+    sys.exit(f"experiments: {sys.executable} has no module {missing.name}; try /usr/bin/python3, or bash framework/setup/setup.sh first")
+
+
+def arguments(words=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"of: {', '.join(specs.figures())}")
+    parser.add_argument("--all", action="store_true", help="every figure that has the scale")
+    parser.add_argument("--scale", choices=specs.SCALES, default="workstation")
+    parser.add_argument("--only", metavar="I/N", help="the I-th of N parts of the table; what is drawn then is left to a later call")
+    parser.add_argument("--dry-run", action="store_true", help="show the table, start nothing")
+    parser.add_argument("--places", action="store_true", help="print the number of places in the table, for --only, and nothing else")
+    parser.add_argument("--draw", action="store_true", help="start nothing; collect and draw what is there")
+    parser.add_argument("--partial", action="store_true", help="draw figures with runs missing, and mark them")
+    parser.add_argument("--publish", action="store_true", help="copy results to paper_figures/, and each run's record as it ends")
+    parser.add_argument("--again", metavar="KEY", action="append", default=[], help="make this run again; 'all': every one")
+    parser.add_argument("--fresh", action="store_true", help="the records in paper_figures/runs don't count")
+    parser.add_argument("--jobs", type=int, metavar="N", help="runs side by side (default: cores / ranks of a run)")
+    parser.add_argument("--keep", action="store_true", help="keep checkpoints of runs that are done")
+    args = parser.parse_intermixed_args(words)
+    args.only = only(args.only, parser)
+    if args.all == bool(args.figures):
+        parser.error("name figures, or --all")
+    if args.all:
+        args.figures = [name for name in specs.figures() if has_scale(name, args.scale)]
+    return args
+
+
+def only(text, parser):
+    """(I, N) of "I/N"."""
+    if text is None:
+        return None
+    try:
+        part, parts = map(int, text.split("/"))
+    except ValueError:
+        parser.error(f"--only {text}: expected I/N, as 2/15")
+    if not 1 <= part <= parts:
+        parser.error(f"--only {text}: {part} is not between 1 and {parts}")
+    return part, parts
+
+
+def has_scale(name, scale):
+    try:
+        specs.load(name, scale)
+        return True
+    except ValueError as error:
+        if "has no scale" in str(error):
+            return False
+        raise
+
+
+def selected(table, part):
+    """The table's rows, or those of one part: places I, I + N, …; a branch goes with its parent."""
+    return [run for run in table.rows if part is None or (run.place - 1) % part[1] == part[0] - 1]
+
+
+def print_table(table, store, rates, jobs):
+    """The table for people, and what is still to be done."""
+    print(f"{'#':>3}  {'key':<12}  {'run':<46}  {'tokens':>8}  {'PFLOP':>8}  {'hours':>7}  state")
+    left, hours, disk, unknown = 0, 0.0, 0, False
+    for run in table.rows:
+        state, why = store.state(run, table)
+        operations = price.flops(run)
+        rate = rates.of(run)
+        takes = operations / rate / 3600 if rate else None
+        figures = len({name for name, _ in run.users})
+        name = run.name() + (f" (+{figures - 1})" if figures > 1 else "")
+        print(f"{run.place:>3}  {run.key}  {name:<46}  {run.tokens / 1e6:7.1f}M  {operations / 1e15:8.3g}  "
+              f"{'?' if takes is None else f'{takes:.2f}':>7}  {state}: {why}")
+        if state in ("pending", "failed"):
+            left, hours, unknown = left + 1, hours + (takes or 0), unknown or takes is None
+            disk = max(disk, price.peak_disk_bytes(run))
+    evaluated = sum(price.evaluations(run) for run in table.rows)
+    print(f"{len(table.rows)} runs in {table.places} places, {evaluated} evaluations; {left} to run: "
+          f"{'unknown hours (the program is not built)' if unknown else f'about {hours / jobs:.2f} hours'} on this machine, "
+          f"{jobs} side by side, at most {disk * jobs / 1e9:.1f} GB of disk at a time")
+
+
+def train(args, table, store, base, jobs):
+    """Trains what isn't done; returns 1 where something has failed."""
+    rows = selected(table, args.only)
+    todo = [run for run in rows if store.state(run, table)[0] not in ("complete", "diverged")]
+    if not todo:
+        return 0
+    if not launch.PROGRAM.exists():
+        raise ValueError(f"{launch.PROGRAM.relative_to(specs.ROOT)} isn't built: bash framework/setup/build.sh")
+    files = {str(run.text): texts.prepare(run.text, base) for run in todo}
+    publish = (lambda run: record.write(store.record(run), stores.PUBLISHED)) if args.publish else (lambda run: None)
+    launcher = launch.Launcher(table, store, lambda run: files[str(run.text)], jobs, args.keep, publish)
+    with Progress(launcher, todo, {run.key: price.flops(run) for run in todo}):
+        bad = launcher.train(todo)
+    for run in bad:
+        print(f"{store.failures[run.key]}: {run.key}, {run.name()} (its log: {store.run_folder(run)}/log.txt)", file=sys.stderr)
+    return int(bool(bad))
+
+
+def main(words=None):
+    args = arguments(words)
+    base = Path(os.environ.get("LAWA_OUT") or specs.ROOT / "runs").resolve()
+    wanted = [specs.load(name, args.scale) for name in args.figures]
+    others = [specs.load(name, args.scale) for name in specs.figures() if name not in args.figures and has_scale(name, args.scale)]
+    for one in wanted + others:
+        one.text = texts.chosen(one.text)
+    table = Table(wanted, others)
+    if args.places:
+        print(table.places)
+        return 0
+    again = [run.key for run in table.rows] if "all" in args.again else args.again
+    for key in set(again) - {run.key for run in table.rows}:
+        raise ValueError(f"--again {key}: no run of the table has this key")
+    store = stores.Store(base, args.scale, args.figures, args.fresh, again)
+    ranks = max(run.ranks for run in table.rows)
+    jobs = args.jobs or max(1, (os.cpu_count() or 1) // ranks)
+    if args.dry_run:
+        print_table(table, store, price.Rates(store), jobs)
+        return 0
+    failed = 0 if args.draw else train(args, table, store, base, jobs)
+    if args.only and args.only[1] > 1:
+        return failed
+    for one in wanted:
+        failed |= figure.finish(one, table.of_figure(one), store, texts.described(one.text, base), args)
+    return failed
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (ValueError, OSError) as error:
+        sys.exit(f"experiments: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nexperiments: stopped; run it again to go on")

@@ -1,0 +1,196 @@
+"""experiments/run.py as a program: a made-up figure from a TOML and a draw function alone; kills; states; arrays; failures."""
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import FIGURE, ROOT
+
+DRAW = '''"""Two lines."""
+import style
+
+
+def draw(table):
+    figure, (axis,) = style.new(3, (1,), table.spec.title, table.spec.subtitle)
+    axis.plot(table.curves(average="lawa", rate="usual").mean(axis=1))
+    return figure
+'''
+
+
+def other_figures(folder, names):
+    """What isn't copied: the project's own figures."""
+    return [name for name in names if name == "__pycache__" or (Path(folder) / name / "figure.toml").exists()]
+
+
+class Project:
+    """A copy of the project's Python with a figure of its own; the program is the one that is built."""
+
+    def __init__(self, root):
+        self.root = root
+        for folder in ("experiments", "analysis", "data"):
+            shutil.copytree(ROOT / folder, root / folder, ignore=other_figures)
+        (root / "build").symlink_to(ROOT / "build")
+        shutil.copy(ROOT / "README.md", root)
+        self.write(FIGURE)
+        (root / "analysis" / "made_up.py").write_text(DRAW)
+
+    def write(self, text, name="made_up"):
+        folder = self.root / "experiments" / name
+        folder.mkdir(exist_ok=True)
+        (folder / "figure.toml").write_text(text)
+
+    def command(self, *words):
+        return [sys.executable, str(self.root / "experiments" / "run.py"), "made_up", "--scale", "smoke", *map(str, words)]
+
+    def environment(self, out):
+        return {name: value for name, value in os.environ.items() if name not in ("LAWA_TEXT",)} | {"LAWA_OUT": str(out)}
+
+    def run(self, *words, out="out", code=0):
+        result = subprocess.run(self.command(*words), text=True, capture_output=True, timeout=200, env=self.environment(self.root / out))
+        assert result.returncode == code, result.stderr + result.stdout
+        return result
+
+    def file(self, name, out="out"):
+        return self.root / out / "smoke" / "made_up" / name
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A project whose figure has been made in out/."""
+    project = Project(tmp_path_factory.mktemp("driver"))
+    project.printed = project.run().stdout
+    return project
+
+
+def keys(project, *words):
+    """[(place, key, state)] of the table."""
+    lines = project.run("--dry-run", *words).stdout.splitlines()[1:-1]
+    return [(int(line.split()[0]), line.split()[1], line) for line in lines]
+
+
+def test_a_figure_is_a_toml_and_a_draw_function(made):
+    assert made.file("figure.png").read_bytes().startswith(b"\x89PNG") and made.file("figure.pdf").read_bytes().startswith(b"%PDF")
+    verdicts = json.loads(made.file("verdicts.json").read_text())
+    assert [verdict["claim"] for verdict in verdicts] == ["below"] and verdicts[0]["n"] == 2 and verdicts[0]["text"] in made.printed
+    rows = made.file("data.csv").read_text().splitlines()
+    assert rows[0].startswith("seed,rate,peak_lr,steps,average,model,scheme,window,stride,mean_age,blend,step,trained_tokens,loss,")
+    assert len(rows) == 1 + 4 * (4 + 4)   # four runs; plain and LAWA at 10, 20, 30, 40
+    facts = json.loads(made.file("provenance.json").read_text())
+    assert len(facts["runs"]) == 4 and facts["missing"] == [] and str(made.root) not in made.file("provenance.json").read_text()
+    assert not list(made.root.rglob("*.part")) and not list((made.root / "out").rglob("*.weights.h5"))
+
+
+def test_again_nothing_runs_and_nothing_changes(made):
+    before = {path: path.read_bytes() for path in made.file("").iterdir()}
+    text = made.run("--dry-run").stdout
+    assert text.count("complete: made by") == 4 and "; 0 to run" in text
+    assert "runs:" not in made.run().stderr
+    assert {path: path.read_bytes() for path in made.file("").iterdir()} == before
+
+
+def test_redrawing_from_the_table_gives_the_same_bytes(made):
+    folder, names = made.file(""), ("figure.png", "figure.pdf", "verdicts.json")
+    before = {name: (folder / name).read_bytes() for name in names}
+    for name in names:
+        (folder / name).unlink()
+    subprocess.run([sys.executable, made.root / "analysis" / "run.py", "made_up", "--from", folder], check=True, capture_output=True)
+    assert {name: (folder / name).read_bytes() for name in names} == before
+
+
+def test_a_run_is_made_again_only_when_asked(made):
+    key = keys(made)[1][1]
+    assert "asked for with --again" in made.run("--dry-run", "--again", key).stdout
+    before = made.file("data.csv").read_bytes()
+    assert "1 of 1 done" in made.run("--again", key).stderr
+    assert made.file("data.csv").read_bytes() == before
+    assert "no run of the table has this key" in made.run("--again", "nokey", code=1).stderr
+
+
+def test_more_to_record_makes_a_run_again_and_says_why(made):
+    shutil.copytree(made.root / "out", made.root / "more", dirs_exist_ok=True)
+    made.write(FIGURE.replace("window = 3", "window = [3, 4]").replace('this = "lawa"', 'this = { average = "lawa", window = 3 }'))
+    try:
+        result = subprocess.run(made.command("--dry-run"), text=True, capture_output=True, env=made.environment(made.root / "more"))
+        assert result.stdout.count("pending: recorded without lawa(k=4,nu=2)") == 4
+    finally:
+        made.write(FIGURE)
+
+
+def test_job_arrays_share_the_work_out_and_a_later_call_draws(made):
+    assert made.run("--places").stdout.split() == ["4"]
+    for part in (1, 2, 3):
+        made.run("--only", f"{part}/3", out="array")
+        missing = 4 - len(list((made.root / "array" / "smoke" / "records").glob("*.json")))
+        assert missing == {1: 2, 2: 1, 3: 0}[part] and not made.file("", "array").exists()
+        if part == 1:
+            result = made.run("--draw", out="array", code=1)
+            assert "2 of 4 runs are missing: made_up seed=1 high" in result.stderr
+            made.run("--draw", "--partial", out="array", code=1)
+            assert json.loads(made.file("provenance.json", "array").read_text())["missing"] != []
+            shutil.rmtree(made.file("", "array"))
+    made.run("--draw", out="array")
+    assert made.file("data.csv", "array").read_bytes() == made.file("data.csv").read_bytes()
+
+
+def test_a_killed_driver_goes_on_to_the_same_table(made):
+    """SIGKILL at random moments, also while it collects and draws; the children end with it."""
+    draw = random.Random(int(os.environ.get("LAWA_SEED", "7")))
+    kills = 40 if os.environ.get("LAWA_FULL") else 10
+    shutil.rmtree(made.root / "killed", ignore_errors=True)
+    for number in range(kills):
+        process = subprocess.Popen(made.command(), env=made.environment(made.root / "killed"), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        if number == kills - 1:   # in the end: everything is trained, it collects
+            subprocess.run(made.command("--only", "1/1000"), env=made.environment(made.root / "killed"), capture_output=True)
+            time.sleep(draw.uniform(0.4, 1.2))
+        else:
+            time.sleep(draw.uniform(0.3, 2.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    made.run(out="killed")
+    for name in ("data.csv", "verdicts.json", "figure.png", "figure.pdf"):
+        assert made.file(name, "killed").read_bytes() == made.file(name).read_bytes(), name
+    assert not list((made.root / "killed").rglob("*.part"))
+
+
+def test_a_run_that_diverges_or_fails_does_not_stop_the_others(made):
+    text = FIGURE.replace("high = { label = \"high\", schedule.peak_lr = 4e-2 }",
+                          "high = { label = \"high\", schedule.peak_lr = 1e30, optimizer.clip_norm = 0.0 }\n"
+                          "wrong = { label = \"wrong\", model.heads = 3 }")
+    made.write(text)
+    try:
+        result = made.run(out="bad", code=1)
+        assert result.stderr.count("diverged after step") == 2 and result.stderr.count("exit code 1: lawa: error") == 2
+        assert "model.heads" in result.stderr or "heads" in result.stderr
+        again = subprocess.run(made.command("--dry-run"), text=True, capture_output=True, env=made.environment(made.root / "bad")).stdout
+        assert again.count("  diverged: at step") == 2 and again.count("  failed: exit code 1") == 2 and again.count("complete: ") == 2
+        made.write(text.replace("wrong = { label = \"wrong\", model.heads = 3 }", ""))
+        made.run(out="bad")   # diverged runs are outcomes: the figure is whole
+        assert len(json.loads(made.file("provenance.json", "bad").read_text())["diverged"]) == 2
+    finally:
+        made.write(FIGURE)
+
+
+def test_a_text_that_takes_hours_is_named_with_its_command(made):
+    made.write(FIGURE.replace('{ files = ["README.md"], tokenizer = "bytes", validation_fraction = 0.2 }',
+                              '{ source = "openwebtext", tokenizer = "gpt2" }'))
+    try:
+        error = made.run(out="hours", code=1).stderr
+        assert "data/prepare.py --source openwebtext --tokenizer gpt2" in error and "LAWA_TEXT=FOLDER" in error
+    finally:
+        made.write(FIGURE)
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--only", "3"], "expected I/N"), (["--only", "5/4"], "5 is not between 1 and 4"), (["--all"], "name figures, or --all"),
+    (["--scale", "huge"], "invalid choice"), (["no_such_figure"], "there is no experiments/no_such_figure"),
+])
+def test_mistakes_are_named(made, words, message):
+    result = subprocess.run([*made.command(), *words], text=True, capture_output=True, env=made.environment(made.root / "none"))
+    assert result.returncode != 0 and message in result.stderr and "Traceback" not in result.stderr
