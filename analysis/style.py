@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
 import numpy as np  # noqa: E402
 
 INK, GREY, RULE, SHADE = "#222222", "#6b6b6b", "#c9c9c9", "#f1f0ec"
-RUN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's palette, in order of the arms
+RUN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's palette, in order of the arms
 PLAIN_WIDTH, BOLD_WIDTH = 0.9, 2.0
 WIDTH = 7.2  # a text page
 
