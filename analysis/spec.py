@@ -13,7 +13,7 @@ from toml_files import flat, merged, read_toml
 ROOT = Path(__file__).resolve().parent.parent
 STATUSES = ("run", "not run")
 SCALES = ("smoke", "workstation", "gpu", "paper")
-TABLES = {"base", "title", "subtitle", "paper", "status", "resolution", "confidence", "columns", "view_from", "text", "ranks",
+TABLES = {"base", "title", "subtitle", "paper", "status", "resolution", "confidence", "columns", "view_from", "text", "ranks", "side_by_side",
           "train", "choices", "axes", "averages", "claims", "scale", "note"}
 
 
@@ -41,6 +41,7 @@ class Spec:
     note: str              # what a reader must know to trust it
     text: dict             # where the tokens come from
     ranks: int             # MPI ranks of a run
+    side_by_side: int      # runs at a time; 0: as many as the cores hold
     files: tuple           # training configs under experiments/, in their order
     train: dict            # dotted training keys
     steps: int             # optimizer steps of an undisturbed run: what parts ("25%") are parts of
@@ -107,6 +108,7 @@ def load(name, scale="workstation", root=ROOT):
         spec = Spec(
             name=name, scale=scale, status=values["status"], title=values["title"], subtitle=values["subtitle"],
             paper=values.get("paper", ""), note=values.get("note", ""), text=values.get("text", {}), ranks=values.get("ranks", 1),
+            side_by_side=values.get("side_by_side", 0),
             files=files, train=train, steps=steps, axes=_axes(values), averages=expand(values.get("averages", ()), steps),
             claims=tuple(values.get("claims", ())), columns=tuple(values.get("columns", ("schedule.peak_lr", "schedule.steps"))),
             confidence=values.get("confidence", 0.95), resolution=values.get("resolution", 0.002), view_from=values.get("view_from", 0.1))

@@ -140,7 +140,7 @@ def main(words=None):
         raise ValueError(f"--again {key}: no run of the table has this key")
     store = stores.Store(base, args.scale, args.figures, args.fresh, again)
     ranks = max(run.ranks for run in table.rows)
-    jobs = args.jobs or max(1, (os.cpu_count() or 1) // ranks)
+    jobs = args.jobs or wanted[0].side_by_side or max(1, len(os.sched_getaffinity(0)) // ranks)
     if args.dry_run:
         print_table(table, store, price.Rates(store), jobs)
         return 0

@@ -114,7 +114,8 @@ class Store:
         for family in {run, run.parent} - {None}:
             waiting = [branch for branch in table.rows if branch.parent is family and not self.finished(branch)]
             if not keep and not waiting and self.finished(family):
-                shutil.rmtree(self.run_folder(family) / "checkpoints", ignore_errors=True)
+                for bulk in ("checkpoints", "averages"):
+                    shutil.rmtree(self.run_folder(family) / bulk, ignore_errors=True)
 
 
 def checkpoint_keys(run):

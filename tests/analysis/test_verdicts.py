@@ -11,7 +11,7 @@ from table import MODEL, VALUES, Table
 
 def spec_of(claims, resolution=0.002):
     axes = {"seed": tuple(Arm(seed, "", {}) for seed in (1, 2, 3)), "rate": (Arm("usual", "usual", {}), Arm("high", "high", {}))}
-    return Spec("made_up", "smoke", "not run", "", "", "", "", {}, 1, (), {}, 100, axes, (), tuple(claims), (), 0.95, resolution, 0.1)
+    return Spec("made_up", "smoke", "not run", "", "", "", "", {}, 1, 0, (), {}, 100, axes, (), tuple(claims), (), 0.95, resolution, 0.1)
 
 
 def table(claims, loss, seeds=(1, 2, 3), steps=(25, 50, 75, 100), models=("plain", "a", "b"), resolution=0.002):

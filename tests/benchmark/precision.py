@@ -2,7 +2,7 @@
 """Does training in bfloat16 follow float32?  python3 tests/benchmark/precision.py TOKENS FOLDER > tests/benchmark/precision.jsonl
 
 Trains the quickstart's model for 200 steps of 4,096 tokens with several seeds, in both precisions, on two ranks. TOKENS holds
-train.bin and val.bin (the quickstart leaves them in runs/quickstart/data); the runs go to FOLDER. One JSON line a seed and precision
+train.bin and val.bin (the quickstart leaves them in runs/text/debian_bytes); the runs go to FOLDER. One JSON line a seed and precision
 on stdout: the validation loss [nats/token] at every 20th step.
 """
 import argparse

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import FIGURE, ROOT
+from a_figure import FIGURE, ROOT
 
 DRAW = '''"""Two lines."""
 import style

@@ -1,7 +1,7 @@
 """figure.toml: layers, axes, parts of training, and what is wrong is named."""
 import pytest
 from averages import expand, model_name
-from conftest import FIGURE, ROOT
+from a_figure import FIGURE, ROOT
 from spec import SCALES, figures, load
 
 
