@@ -37,6 +37,24 @@ std::vector<Source> used_sources(const std::vector<Average>& plan, const std::ve
   return used;
 }
 
+std::vector<Average> averages_of(const std::vector<PlannedFile>& files) {
+  std::vector<Average> plan;
+  for (const PlannedFile& file : files) plan.push_back(file.average);
+  return plan;
+}
+
+std::string work_text(const AveragingOrder& order, size_t averages, int64_t elements) {
+  return concat(averages, " averages of ", order.stops.size(), " checkpoints; at most ",
+                bytes_text(static_cast<double>(order.bytes(elements))), " of weights held a rank");
+}
+
+void add_checksums(std::span<const float> values, NumberFormat format, std::vector<uint64_t>& sums) {
+  std::vector<std::byte> stored(values.size() * static_cast<size_t>(bytes_of(format)));
+  from_floats(values, format, stored);
+  const auto some = block_checksums(stored, format);
+  sums.insert(sums.end(), some.begin(), some.end());
+}
+
 PartFiles::~PartFiles() {
   std::error_code ignored;
   if (!committed_) for_mine([&](size_t i) { fs::remove(part_of(files_[i].path), ignored); });

@@ -14,13 +14,18 @@ struct AveragingOutput {
   bool verify = true, fsync = true, skip_existing = false, allow_nonfinite = false;
   int64_t memory_bytes = int64_t{256} << 20;
 };
+/// The keys that say which numbers the averages are, whether they are written or not.
+template <class Visitor>
+void visit_numbers(AveragingOutput& c, Visitor&& v) {
+  v("precision", c.precision, "of the averages; sums are float64 in any case, and rounded once", one_of({"fp32", "bf16"}));
+  v("allow_nonfinite", c.allow_nonfinite, "average checkpoints that hold NaN or infinity");
+}
 template <class Visitor>
 void visit(AveragingOutput& c, Visitor&& v) {
-  v("precision", c.precision, "of the averages' files; sums are float64 in any case, and rounded once", one_of({"fp32", "bf16"}));
+  visit_numbers(c, v);
   v("verify", c.verify, "read what was written back and verify it, before it gets its name");
   v("fsync", c.fsync, "make each file durable before it gets its name");
   v("skip_existing", c.skip_existing, "leave averages that are there already, if they are the same ones and verify");
-  v("allow_nonfinite", c.allow_nonfinite, "average checkpoints that hold NaN or infinity");
   v("memory_bytes", c.memory_bytes, "held of checkpoints and averages at a time, a rank; a block of 4096 elements of each at least",
     at_least(1 << 16));
 }

@@ -32,13 +32,24 @@ void check_finite(std::span<const float> values, const std::string& path, const 
 /// The sources that some averages are made of.
 std::vector<Source> used_sources(const std::vector<Average>& plan, const std::vector<Source>& sources);
 
+std::vector<Average> averages_of(const std::vector<PlannedFile>& files);
+
+/// "412 averages of 60 checkpoints; at most 40 MB of weights held a rank", where pieces have `elements` elements.
+std::string work_text(const AveragingOrder& order, size_t averages, int64_t elements);
+
+/// f(piece) for consecutive pieces of a range.
+template <class F>
+void for_each_piece(Range range, int64_t elements, F&& f) {
+  for (int64_t begin = range.begin; begin < range.end; begin += elements) f(Range{begin, std::min(begin + elements, range.end)});
+}
 /// f(piece) for consecutive pieces of what this rank owns.
 template <class F>
 void for_each_piece(const ShardLayout& layout, int64_t elements, F&& f) {
-  for (const auto& owned : layout.mine())
-    for (int64_t begin = owned.range.begin; begin < owned.range.end; begin += elements)
-      f(Range{begin, std::min(begin + elements, owned.range.end)});
+  for (const auto& owned : layout.mine()) for_each_piece(owned.range, elements, f);
 }
+
+/// Adds the checksums that values, from the beginning of a block on, have in a file.
+void add_checksums(std::span<const float> values, NumberFormat format, std::vector<uint64_t>& sums);
 
 /// The names of files that are being written: each is laid out and committed by one rank, filled in by all. What isn't committed in
 /// the end is removed.
@@ -128,12 +139,10 @@ AveragingTotals write_files(const Communicator& comm, const AveragingOutput& opt
                             const std::vector<Source>& sources, Log& log) {
   AveragingTotals totals;
   if (files.empty()) return totals;
-  std::vector<Average> plan;
-  for (const PlannedFile& file : files) plan.push_back(file.average);
+  const std::vector<Average> plan = averages_of(files);
   const AveragingOrder order = averaging_order(plan);
   const int64_t elements = piece_elements(order, options.memory_bytes, block_size, most_elements);
-  log.line(std::to_string(files.size()) + " averages of " + std::to_string(order.stops.size()) + " checkpoints; at most " +
-           bytes_text(static_cast<double>(order.bytes(elements))) + " of weights held a rank");
+  log.line(work_text(order, files.size(), elements));
   std::optional<Sources> reader;
   raise_open_file_limit();
   comm.together([&] { reader.emplace(used_sources(plan, sources), options.allow_nonfinite); });
@@ -173,14 +182,8 @@ std::string digest_of_average(const Communicator& comm, const AveragingOutput& o
   comm.together([&] {
     Sources reader(used_sources(plan, sources), options.allow_nonfinite);
     const ShardLayout layout(reader.size(), comm.rank(), comm.size());
-    std::vector<std::byte> stored;
     const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { reader.read(step, range, out); },
-                            [&](size_t, Range, std::span<const float> values) {
-                              stored.resize(values.size() * static_cast<size_t>(bytes_of(format)));
-                              from_floats(values, format, stored);
-                              const auto some = block_checksums(stored, format);
-                              sums.insert(sums.end(), some.begin(), some.end());
-                            }};
+                            [&](size_t, Range, std::span<const float> values) { add_checksums(values, format, sums); }};
     for_each_piece(layout, piece_elements(order, options.memory_bytes, block_size, most_elements),
                    [&](Range range) { average_piece(plan, order, range, rounding_to(format), io); });
   });

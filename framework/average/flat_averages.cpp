@@ -1,36 +1,11 @@
 // Averages of this program's own weights files.
-#include <map>
-
-#include "average/averaging_job.hpp"
+#include "average/flat_sources.hpp"
 #include "checkpoint/direct_file.hpp"
-#include "core/version.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
+using detail::FlatSources;
 namespace {
-
-/// Checkpoints as they are read in pieces: opened once, every block verified, the bytes counted.
-class FlatSources {
- public:
-  FlatSources(std::span<const Source> sources, bool allow_nonfinite) : allow_nonfinite_(allow_nonfinite) {
-    for (const Source& source : sources) readers_.emplace(source.step, FlatFileReader(source.path, "weights"));
-  }
-  const FlatHeader& header(int64_t step) const { return readers_.at(step).header(); }
-  int64_t size() const { return readers_.begin()->second.header().table.size(); }
-  int64_t bytes() const { return bytes_; }
-
-  void read(int64_t step, Range range, std::span<float> out) {
-    const FlatFileReader& reader = readers_.at(step);
-    reader.read("weights", range, out);
-    bytes_ += range.size() * bytes_of(reader.format("weights"));
-    if (!allow_nonfinite_) detail::check_finite(out, reader.path(), reader.header().table, range.begin);
-  }
-
- private:
-  bool allow_nonfinite_;
-  std::map<int64_t, FlatFileReader> readers_;
-  int64_t bytes_ = 0;
-};
 
 /// Reads what this rank owns of a weights file; every block is verified on the way.
 void verify_mine(const fs::path& file, const ShardLayout& layout) {
@@ -51,11 +26,8 @@ class FlatOutputs {
     Json mine = Json::array();
     files_.comm().together([&] {
       files_.for_mine([&](size_t i) {
-        FlatHeader header = reader_.header(files_[i].average.step());  // its newest member's config and hashes, at its step
-        header.git = version().git;
-        header.provenance = {{"program", "lawa " + version().number}, {"average", describe_average(files_[i], sources_)}};
         make_folder(files_[i].path.parent_path());
-        const ArrayPlace place = lay_out_weights(part_of(files_[i].path), header, format_);
+        const ArrayPlace place = lay_out_weights(part_of(files_[i].path), reader_.header_of(files_[i], sources_), format_);
         mine.push_back({i, place.values, place.checksums});
       });
     });

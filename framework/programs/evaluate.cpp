@@ -1,6 +1,7 @@
+#include <algorithm>
 #include <cstdio>
 
-#include "average/averager.hpp"
+#include "average/averages_in_memory.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/log.hpp"
 #include "evaluate/evaluator.hpp"
@@ -12,15 +13,35 @@
 namespace lawa {
 namespace {
 
+/// The keys of averages that are written nowhere.
+struct NumbersConfig {
+  AveragingOutput output;
+};
+template <class Visitor>
+void visit(NumbersConfig& c, Visitor&& v) {
+  visit_numbers(c.output, v);
+}
+
 struct EvaluationConfig {
   DataConfig data;
   int64_t memory_budget = int64_t{2} << 30;
+  AveragingConfig averaging;
+  NumbersConfig numbers;
 };
 template <class Visitor>
 void visit(EvaluationConfig& c, Visitor&& v) {
   v("data", c.data, "");
   v("memory_budget", c.memory_budget, "bytes of activations a rank", at_least(1));
+  v("averaging", c.averaging, "");
+  v("averaging", c.numbers, "");
 }
+
+constexpr const char* usage =
+    "lawa evaluate RUN|FOLDER|FILE.h5 … [FILE.toml …] [key=value …]\n"
+    "Prints one JSON line a file. Keys of data that aren't given are those that the file was trained with.\n\n"
+    "lawa evaluate RUN|FOLDER|FILE.h5 … averaging.window=[2,5] averaging.stride=[200,400] …\n"
+    "With any key of averaging, the averages that lawa average would write are evaluated, by ascending step, and not written.\n"
+    "Each checkpoint is read once; each rank holds its part of those that are averaged at a time.";
 
 /// The config that a weights file was trained with.
 TrainConfig stored_config(const FlatHeader& header, const std::string& path) {
@@ -36,7 +57,7 @@ int64_t batch_sequences(const Gpt2Config& model, Precision precision, int64_t me
 }
 
 /// One line of the result: what was evaluated, and on how much.
-Json result_line(const std::string& file, const FlatHeader& header, const TrainConfig& trained, const EvaluationResult& result,
+Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& trained, const EvaluationResult& result,
                  double seconds) {
   Json average = described_weights(header);
   if (average.is_null()) average = Json::object();
@@ -55,11 +76,12 @@ Json result_line(const std::string& file, const FlatHeader& header, const TrainC
           {"seconds", seconds}};
 }
 
-/// Evaluates files one after the other with one model, made anew when the shape changes.
-class FileEvaluator {
+/// Evaluates weights one after the other with one model, made anew when the shape changes. Every call is collective.
+class WeightsEvaluator {
  public:
-  FileEvaluator(const Communicator& comm, const ConfigSource& source) : comm_(comm), source_(source) {}
+  WeightsEvaluator(const Communicator& comm, const ConfigSource& source) : comm_(comm), source_(source) {}
 
+  /// The weights of a file.
   Json evaluate(const std::filesystem::path& path) {
     const Stopwatch clock;
     const FlatHeader header = weights_info(comm_, path);
@@ -67,11 +89,30 @@ class FileEvaluator {
     prepare(trained, path.string());
     const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
     read_shards(comm_, path, "weights", table_, *layout_, {{"weights", local}});
-    gather_weights(exec_, comm_, *layout_, local, *model_);
-    return result_line(path.string(), header, trained, evaluator_->evaluate(exec_, *model_), clock.seconds());
+    return result_line(path.string(), header, trained, loss_of(local), clock.seconds());
+  }
+
+  /// An average that is in no file: "file" is null, and the digest that its file would have stands behind.
+  Json evaluate(const MadeAverage& average) {
+    const Stopwatch clock;
+    const std::string name = "the average of step " + std::to_string(average.header.step);
+    const TrainConfig trained = stored_config(average.header, name);
+    prepare(trained, name);
+    const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
+    const HostVector<float> values = on_host(local);
+    std::ranges::copy(average.values, values.data());
+    copy(local, values);
+    Json line = result_line(nullptr, average.header, trained, loss_of(local), clock.seconds());
+    line["digest"] = average.digest;
+    return line;
   }
 
  private:
+  EvaluationResult loss_of(const Vector<float>& local) {
+    gather_weights(exec_, comm_, *layout_, local, *model_);
+    return evaluator_->evaluate(exec_, *model_);
+  }
+
   void prepare(const TrainConfig& trained, const std::string& path) {
     if (shape_ == trained.precision + dump_config(trained.model) + dump_config(trained.data)) return;
     EvaluationConfig config;
@@ -103,24 +144,56 @@ class FileEvaluator {
   std::optional<Evaluator> evaluator_;
 };
 
+/// The lines as they come, on stdout, and how far the work is, on stderr.
+class Report {
+ public:
+  Report(const Communicator& comm, int64_t total) : log_(comm.root()), root_(comm.root()), total_(total) {}
+
+  Log& log() { return log_; }
+  void add(const Json& line) {
+    if (root_) std::printf("%s\n", line.dump().c_str());
+    std::fflush(stdout);
+    log_.progress(++done_, total_, "loss " + std::to_string(line.at("loss").get<double>()));
+  }
+
+ private:
+  Log log_;
+  bool root_;
+  int64_t total_, done_ = 0;
+};
+
+void evaluate_averages(const Communicator& comm, const EvaluationConfig& config, const ConfigSource& keys,
+                       const std::vector<std::filesystem::path>& checkpoints) {
+  const AveragingOutput& output = config.numbers.output;
+  const std::vector<Source> sources = open_sources(comm, checkpoints);
+  std::vector<int64_t> steps;
+  for (const Source& source : sources) steps.push_back(source.step);
+  const auto planned = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, "", output.precision);
+  WeightsEvaluator evaluator(comm, keys);
+  Report report(comm, std::ssize(planned));
+  for_each_average(comm, output, planned, sources, report.log(),
+                   [&](const MadeAverage& average) { report.add(evaluator.evaluate(average)); });
+}
+
+void evaluate_files(const Communicator& comm, const ConfigSource& keys, const std::vector<std::filesystem::path>& files) {
+  WeightsEvaluator evaluator(comm, keys);
+  Report report(comm, std::ssize(files));
+  for (const auto& file : files) report.add(evaluator.evaluate(file));
+}
+
 }  // namespace
 
 void evaluate_command(const Communicator& comm, const Arguments& arguments) {
-  if (arguments.help)
-    return print_keys(comm, "lawa evaluate FILE.h5|FOLDER … [FILE.toml …] [key=value …]\nPrints one JSON line a file. Keys that aren't given are those that the file was trained with.",
-                      dump_config(EvaluationConfig(), true));
-  load_config<EvaluationConfig>(arguments.source);  // unknown keys and wrong types, before anything is read
+  if (arguments.help) return print_keys(comm, usage, dump_config(EvaluationConfig(), true));
+  const ConfigSource& keys = arguments.source;
+  const auto config = load_config<EvaluationConfig>(keys);  // mistakes in keys, before anything is read
+  check(config.averaging, keys);
   LAWA_CHECK(!arguments.places.empty(), "lawa evaluate: name weights files or folders of them");
   std::vector<std::filesystem::path> files;
   comm.together([&] { files = weights_files(arguments.places); });
-  FileEvaluator evaluator(comm, arguments.source);
-  Log log(comm.root());
-  for (size_t i = 0; i < files.size(); ++i) {
-    const Json line = evaluator.evaluate(files[i]);
-    if (comm.root()) std::printf("%s\n", line.dump().c_str());
-    std::fflush(stdout);
-    log.progress(static_cast<int64_t>(i + 1), std::ssize(files), "loss " + std::to_string(line.at("loss").get<double>()));
-  }
+  if (std::ranges::any_of(keys.entries(), [](const auto& entry) { return entry.first.starts_with("averaging."); }))
+    return evaluate_averages(comm, config, keys, files);
+  evaluate_files(comm, keys, files);
 }
 
 }  // namespace lawa

@@ -17,7 +17,7 @@ struct Command {
 constexpr Command commands[] = {
     {"train", "train a model, or go on with a run", lawa::train_command},
     {"average", "average checkpoints of a run (LAWA and its kin)", lawa::average_command, "--rebuild"},
-    {"evaluate", "validation loss of weights files, one JSON line each", lawa::evaluate_command},
+    {"evaluate", "validation loss of weights files, or of averages of them", lawa::evaluate_command},
     {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command},
 };
 
