@@ -2,6 +2,7 @@
 import redraw
 import spec as specs
 from files import read_json, write_whole
+from inference import signed
 from spec import ROOT
 from verdicts import signed
 

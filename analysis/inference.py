@@ -6,9 +6,6 @@ import numpy as np
 from scipy import stats
 
 
-MOST_RUNS = 10_000   # that anybody would make for one claim
-
-
 @dataclass(frozen=True)
 class Estimate:
     """The mean of paired differences over runs."""
@@ -18,6 +15,11 @@ class Estimate:
     p: object          # two-sided, of Student's t test; None with one run
     p_rank: object     # two-sided, of Wilcoxon's signed-rank test (exact); None with one run
     n: int             # runs
+
+
+def signed(value, digits=4):
+    """A difference as text, with a true minus sign."""
+    return f"{value:+.{digits}f}".replace("-", "\u2212")
 
 
 def estimate(differences, confidence=0.95):
@@ -57,8 +59,10 @@ def runs_needed(differences, confidence=0.95, power=0.8):
     if len(values) < 2 or values.std(ddof=1) == 0 or values.mean() == 0:
         return None
     effect = abs(values.mean()) / values.std(ddof=1)
-    for n in range(2, MOST_RUNS):
-        shift = effect * math.sqrt(n)   # of the t statistic; far from zero the noncentral t is as good as certain
-        if shift > 30 or stats.nct.sf(stats.t.ppf((1 + confidence) / 2, n - 1), n - 1, shift) >= power:
+    with_known_spread = ((stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(power)) / effect) ** 2
+    for n in range(max(2, int(min(with_known_spread, 10_000))), 10_000):
+        with np.errstate(divide="ignore", invalid="ignore"):   # in the innards of nct, for few runs; its values are right
+            reached = stats.nct.sf(stats.t.ppf((1 + confidence) / 2, n - 1), n - 1, effect * math.sqrt(n))
+        if reached >= power:
             return n
     return None

@@ -17,8 +17,9 @@ def of_runs(runs):
     columns = max(1, 110 // (max(len(run.name) for run in runs) + 8))
     room = 0.17 * -(-len(runs) // columns) if len(runs) > 1 else 0  # inches, for the runs' names
     height = 4.2 + room
-    figure, (training, validation) = style.new(height, (1, 1.2), literal(heading), literal(lowest(runs)))
-    figure.subplots_adjust(right=0.965, top=1 - (0.82 + room) / height)
+    figure = style.page(height, literal(heading), [literal(lowest(runs))])
+    training, validation = figure.subplots(1, 2, gridspec_kw={"width_ratios": (1, 1.2)})
+    figure.subplots_adjust(left=0.062, right=0.965, top=1 - (0.82 + room) / height, bottom=0.78 / height, wspace=0.2)
     rows = training.get_subplotspec().subgridspec(2, 1, height_ratios=(3.6, 1), hspace=0.32)
     training.set_subplotspec(rows[0])
     rate = figure.add_subplot(rows[1])
@@ -33,8 +34,8 @@ def of_runs(runs):
         axis.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
         axis.set_xlabel("" if axis is training else "optimizer step")
     training.tick_params(labelbottom=False)
-    style.footer(figure, "Training: pale, every step's batch; bold, the mean over 2 % of the steps around it, fewer at the beginning.\n"
-                         f"The axes of the losses are fitted to each run from {100 * VIEW_FROM:g} % of its steps on.")
+    style.small(figure, 0.012, 0.34, "Training: pale, every step's batch; bold, the mean over 2 % of the steps around it, fewer at the beginning.\n"
+                f"The axes of the losses are fitted to each run from {100 * VIEW_FROM:g} % of its steps on.")
     return figure
 
 
@@ -57,7 +58,7 @@ def draw_training(axis, rate, runs):
 def draw_validation(axis, runs):
     """A curve for each model of each run. The legend has the models; with a single run their newest losses too."""
     models = list(dict.fromkeys(["plain", *(model for run in runs for model in run.validation)]))
-    tints = colours(len(runs)) if len(runs) > 1 else [style.RUN_COLOURS[0], *colours(len(models))[1:]]
+    tints = colours(len(runs)) if len(runs) > 1 else [style.UNORDERED[0], *colours(len(models))[1:]]
     few = max(len(curve["step"]) for run in runs for curve in run.validation.values()) <= 25
     shown, handles = [], {}
     for r, run in enumerate(runs):
@@ -88,7 +89,7 @@ def lowest(runs):
 
 def colours(n):
     """n colours that can be told apart; from dark to light where that is more than the style has."""
-    return style.RUN_COLOURS[:n] if n <= len(style.RUN_COLOURS) else [cm.viridis(0.92 * i / (n - 1)) for i in range(n)]
+    return style.UNORDERED[:n] if n <= len(style.UNORDERED) else [cm.viridis(0.92 * i / (n - 1)) for i in range(n)]
 
 
 def dashes(i):

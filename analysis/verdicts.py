@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from averages import part_of
-from inference import estimate, holm, runs_needed
+from inference import estimate, holm, runs_needed, signed
 
 CLAIM = {"name", "text", "family", "paper", "where", "this", "that", "than", "at", "over", "direction"}
 SIDE = {"average", "best", "at", "window", "stride", "blend", "model"}
@@ -62,18 +62,15 @@ class Verdict:
         return f"{self.text}: {self.state} ({'; '.join(numbers)})"
 
 
-def signed(value):
-    """A loss difference in nats/token as text, with a true minus sign."""
-    return f"{value:+.4f}".replace("-", "\u2212")
-
-
 def judge(table):
-    """The Verdicts of a Table's claims, in their order. Errors name the claim."""
+    """The Verdicts of a Table's claims, in their order. Where runs are missing, claims without rows are left out. Errors name the claim."""
     verdicts, differences = [], []
     for claim in table.spec.claims:
         try:
             verdict, values = _judge_one(table, claim)
         except (KeyError, ValueError) as error:
+            if table.missing:
+                continue
             raise ValueError(f"{table.spec.name}: claim {claim.get('name', '?')}: {error}") from None
         verdicts.append(verdict)
         differences.append(values)
@@ -130,7 +127,7 @@ class Side:
 def _side(table, claim, where, side, column):
     """The losses of a side: "plain", an average's name, or {average, best, window, stride, an axis = its arm, at}."""
     side = {"average": side} if isinstance(side, str) else dict(side)
-    best, at = side.pop("best", False), side.pop("at", None)
+    tuned, at = side.pop("best", False), side.pop("at", None)
     unknown = set(side) - SIDE - set(table.spec.axes)
     if unknown:
         raise ValueError(f"{sorted(unknown)[0]} is neither an axis nor one of {', '.join(sorted(SIDE))}")
@@ -144,7 +141,7 @@ def _side(table, claim, where, side, column):
     if rows.empty:
         raise ValueError(f"no rows with {cell}")
     steps = _steps(table.spec, claim, at, rows)
-    model = _best(rows, steps) if best else _only_model(rows)
+    model = best(rows, steps) if tuned else _only_model(rows)
     curves = rows[rows["model"] == model].drop_duplicates(["step", "seed"]).pivot(index="step", columns="seed", values=column)
     if not set(steps) <= set(curves.index):
         raise ValueError(f"{model} has no value at step {sorted(set(steps) - set(curves.index))[0]}")
@@ -171,7 +168,7 @@ def _only_model(rows):
     return models[0]
 
 
-def _best(rows, steps):
+def best(rows, steps):
     """The model with the lowest mean tune_loss at these steps; the first in alphabetical order of equal ones."""
     at = rows[rows["step"].isin(steps)]
     if at["tune_loss"].isna().any():
@@ -187,20 +184,25 @@ def _steps_saved(this, that):
         plain = that.curves[seed].dropna()
         for step in this.steps:
             target = this.curves.at[step, seed]
-            if np.isnan(target):
+            if np.isnan(target) or plain.empty or plain.index[-1] <= step:   # nothing later to compare with
                 continue
-            later = plain[plain.index >= step]
-            below = later[later <= target]
-            if below.empty:
-                saved.append(later.index[-1] - step)
-                bound = True
-            elif below.index[0] == step:
-                saved.append(0)
-            else:
-                end = below.index[0]
-                begin = later.index[later.index.get_loc(end) - 1]
-                saved.append(np.interp(target, [later[end], later[begin]], [end, begin]) - step)
-    return float(np.mean(saved)), bound
+            later, reached = steps_later(plain, step, target)
+            saved.append(later)
+            bound |= not reached
+    return (float(np.mean(saved)) if saved else None), bound
+
+
+def steps_later(plain, step, target):
+    """(how many steps after `step` a curve has the loss `target`, whether it ever has: else what is left of it). plain: Series [step]"""
+    later = plain[plain.index >= step]
+    below = later[later <= target]
+    if below.empty:
+        return later.index[-1] - step, False
+    end = below.index[0]
+    if end == step:
+        return 0, True
+    begin = later.index[later.index.get_loc(end) - 1]
+    return np.interp(target, [later[end], later[begin]], [end, begin]) - step, True
 
 
 def to_json(verdicts):

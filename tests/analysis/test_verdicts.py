@@ -100,8 +100,9 @@ def test_the_best_is_picked_on_one_half_and_judged_on_the_other():
 def test_steps_saved_are_interpolated_or_a_bound():
     found = one([claim(at="25%")])   # the high rate: 0.08 below on average, plain falls 0.01 a step
     assert found.steps_saved == pytest.approx(8) and not found.saved_at_least
-    end = one([claim(at="100%")])
-    assert (end.steps_saved, end.saved_at_least) == (0, True)
+    late = one([claim(at="75%")], lambda rate, seed, model, step: 2 - (0.5 + 0.01 * seed) * (model == "a"))
+    assert (late.steps_saved, late.saved_at_least) == (25, True)
+    assert one([claim(at="100%")]).steps_saved is None   # there is nothing later
 
 
 def test_a_seed_without_a_value_is_counted():
