@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tensor/denormals.hpp"
+
 namespace lawa {
 
 BatchBuffer::BatchBuffer(int64_t sequences, int64_t length)
@@ -33,6 +35,7 @@ Evaluator::Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_se
 
 /// Over all ranks, nats. Collective.
 double Evaluator::summed_loss(const Exec& exec, LanguageModel& model, Range windows) const {
+  const DenormalsAsZero fast;
   const Range mine = split(windows.size(), comm_->rank(), comm_->size());
   BatchBuffer buffer(batch_sequences_, length_);
   double loss = 0;

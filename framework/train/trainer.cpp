@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <optional>
 
 #include "evaluate/gather_weights.hpp"
 #include "params/initial_weights.hpp"
+#include "tensor/denormals.hpp"
 #include "tensor/phases.hpp"
 
 namespace lawa {
@@ -88,6 +90,7 @@ Json Trainer::load(const std::filesystem::path& weights, bool state) {
 }
 
 StepResult Trainer::train_step() {
+  std::optional<DenormalsAsZero> fast(std::in_place);
   const int64_t next = step_ + 1;
   const double loss = comm_->sum(accumulate_gradients());
   const double norm = std::sqrt(comm_->sum(in_phase("optimizer", [&] { return squared_norm(exec_, gradient_); })));
@@ -95,6 +98,7 @@ StepResult Trainer::train_step() {
   if (!std::isfinite(loss) || !std::isfinite(norm)) throw Diverged({next, loss, lr, norm});
   in_phase("optimizer", [&] { optimizer_.update(exec_, gradient_, lr, clip_factor(norm, config_->optimizer.clip_norm), next); });
   gather(optimizer_.master());
+  fast.reset();  // averages are exact
   in_phase("averages", [&] { averages_.observe(exec_, next, optimizer_.master()); });
   step_ = next;
   return {step_, loss, lr, norm};

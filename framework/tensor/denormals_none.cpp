@@ -1,0 +1,8 @@
+#include "tensor/denormals.hpp"
+
+namespace lawa {
+
+DenormalsAsZero::DenormalsAsZero() = default;
+DenormalsAsZero::~DenormalsAsZero() = default;
+
+}  // namespace lawa
