@@ -20,6 +20,8 @@ def finish(spec, runs, store, text, args):
         table = collect(spec, [(cell, run, store.finished(run)) for cell, run in runs], args.partial)
     except ValueError as error:
         print(f"experiments: {error}", file=sys.stderr)
+        for run in [run for _, run in runs if not store.finished(run)] if args.draw else ():
+            print(f"  place {run.place}: {run.name()}: {store.failure(run) or 'not finished'}", file=sys.stderr)
         return 1
     folder.mkdir(parents=True, exist_ok=True)
     records = [store.finished(run) for _, run in runs]

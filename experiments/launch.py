@@ -13,7 +13,11 @@ from store import held
 
 PROGRAM = ROOT / "build" / os.environ.get("LAWA_PRESET", "cpu") / "bin" / "lawa"
 LAUNCHER = "mpirun -np {ranks} --bind-to none"   # LAWA_LAUNCH replaces it: srun -n {ranks}, for example
-DIVERGED = 3   # the program's exit code
+DIVERGED, STOPPED = 3, 4   # exit codes of the program; 4: asked to stop, the state is safe
+
+
+class Stopped(Exception):
+    """Somebody has asked this driver (SIGUSR1) or a run to stop; started again, it goes on."""
 
 
 def environment():
@@ -56,13 +60,15 @@ class Launcher:
             while any(thread.is_alive() for thread in threads):
                 time.sleep(0.2)
                 self._share_energy()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped) as reason:
             self.stop.set()
-            for process in list(self.active.values()):
-                process.terminate()
+            for process in filter(None, list(self.active.values())):
+                process.send_signal(signal.SIGUSR1 if isinstance(reason, Stopped) else signal.SIGTERM)
             for thread in threads:
-                thread.join(timeout=30)
+                thread.join(timeout=None if isinstance(reason, Stopped) else 30)
             raise
+        if self.stop.is_set():
+            raise Stopped
         return [run for run in runs if run.key in self.store.failures]
 
     def _work(self):
@@ -123,6 +129,8 @@ class Launcher:
         if self.stop.is_set():
             process.terminate()
         code = process.wait()
+        if code == STOPPED:
+            self.stop.set()
         if self.stop.is_set():
             return
         if code not in (0, DIVERGED):

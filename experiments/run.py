@@ -9,10 +9,11 @@
 Run again, it goes on: finished runs are never made again because code has changed (--again KEY does it).
 Variables: LAWA_OUT (folder to write to, default runs/), LAWA_TEXT (text, or a folder with train.bin and val.bin),
 LAWA_LAUNCH (default "mpirun -np {ranks} --bind-to none"), LAWA_WATTS (power, where the machine doesn't tell), LAWA_PRESET.
-Exit code: 0; 1 where a run has failed, diverged or is missing.
+Exit code: 0; 1 where a run has failed, diverged or is missing; 4 after SIGUSR1, which its runs are asked to stop with.
 """
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def arguments(words=None):
     parser.add_argument("--only", metavar="I/N", help="the I-th of N parts of the table; what is drawn then is left to a later call")
     parser.add_argument("--dry-run", action="store_true", help="show the table, start nothing")
     parser.add_argument("--places", action="store_true", help="print the number of places in the table, for --only, and nothing else")
+    parser.add_argument("--array", action="store_true", help="make the token files, print the places and the ranks of a run; for a job array")
     parser.add_argument("--draw", action="store_true", help="start nothing; collect and draw what is there")
     parser.add_argument("--partial", action="store_true", help="draw figures with runs missing, and mark them")
     parser.add_argument("--publish", action="store_true", help="copy results to paper_figures/, and each run's record as it ends")
@@ -124,7 +126,14 @@ def train(args, table, store, base, jobs):
     return int(bool(bad))
 
 
+def stop(*_):
+    """Once: what is asked to stop writes its state in peace."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    raise launch.Stopped
+
+
 def main(words=None):
+    signal.signal(signal.SIGUSR1, stop)
     args = arguments(words)
     base = Path(os.environ.get("LAWA_OUT") or specs.ROOT / "runs").resolve()
     wanted = [specs.load(name, args.scale) for name in args.figures]
@@ -141,6 +150,11 @@ def main(words=None):
     store = stores.Store(base, args.scale, args.figures, args.fresh, again)
     ranks = max(run.ranks for run in table.rows)
     jobs = args.jobs or wanted[0].side_by_side or max(1, len(os.sched_getaffinity(0)) // ranks)
+    if args.array:
+        for text in {str(run.text): run.text for run in table.rows}.values():
+            texts.prepare(text, base)
+        print(table.places, ranks)
+        return 0
     if args.dry_run:
         print_table(table, store, price.Rates(store), jobs)
         return 0
@@ -157,5 +171,8 @@ if __name__ == "__main__":
         sys.exit(main())
     except (ValueError, OSError) as error:
         sys.exit(f"experiments: {error}")
+    except launch.Stopped:
+        print("experiments: asked to stop; run it again to go on", file=sys.stderr)
+        sys.exit(launch.STOPPED)
     except KeyboardInterrupt:
         sys.exit("\nexperiments: stopped; run it again to go on")
