@@ -14,7 +14,7 @@ case ${1:-} in
   *) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
-bash "$project/framework/setup/setup.sh"
+bash "$project/framework/setup/setup.sh" tests
 source "$project/framework/setup/environment.sh"   # after the set-up: it may just have installed Python
 cd "$root"
 reports=build/reports

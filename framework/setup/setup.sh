@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes sure that everything the project builds on is there: bash framework/setup/setup.sh
+# Makes sure that everything the project builds on is there: bash framework/setup/setup.sh [tests]
 #
 # Debian, Ubuntu, as root or with sudo: installs what is missing with apt, nothing else. Elsewhere (or with
 # LAWA_SETUP=check): looks for each tool, names what is missing and how to get it, and exits with 1.
-# When all is there it takes well under a second.
+# When all is there it takes well under a second. With `tests` a Slurm is installed too where apt has it, 3 MB; without a slurm.conf its
+# daemons don't start as services (munged, which it authenticates with, does), and its tests are skipped where it isn't there.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 here=framework/setup
@@ -16,6 +17,7 @@ packages=(
 )
 # Not in every release: without the first the build fetches Kokkos itself, and either of the others is enough.
 optional_packages=(libtrilinos-kokkos-dev libopenblas-openmp-dev libdnnl-dev)
+slurm_packages=(slurmctld slurmd munge)   # only for tests/slurm
 
 # ---- by package -----------------------------------------------------------------------------------------------------------
 
@@ -71,6 +73,13 @@ install_missing() {
   ((${#wanted[@]} > 0)) || return 0
   printf 'setup: installing %d packages (a minute or two): %s\n' "${#wanted[@]}" "${wanted[*]}" >&2
   apt install --no-install-recommends "${wanted[@]}"
+}
+
+# install_slurm: where that isn't possible, or a cluster's Slurm is there, nothing is lost but its tests.
+install_slurm() {
+  [[ ! -e /etc/slurm/slurm.conf && -n $(missing "${slurm_packages[@]}") ]] && can_become_root || return 0
+  printf 'setup: installing a Slurm for its tests\n' >&2
+  (apt update && apt install --no-install-recommends "${slurm_packages[@]}") || printf 'setup: there is no Slurm; its tests will be skipped\n' >&2
 }
 
 # ---- by trying --------------------------------------------------------------------------------------------------------------
@@ -142,6 +151,7 @@ has_tomllib() {
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null && [[ ${LAWA_SETUP:-} != check ]]; then
   if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 11))' 2>/dev/null; then packages+=(python3-tomli); fi
   install_missing
+  if [[ ${1:-} == tests ]]; then install_slurm; fi
   [[ -z $(missing "${packages[@]}") ]] && exit 0
 fi
 

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+#SBATCH --job-name=average
+#SBATCH --nodes=1
+#SBATCH --ntasks=2
+#SBATCH --time=02:00:00
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=%x-%j.out
+#
+# Averages a run's checkpoints: sbatch slurm/average.sh runs/gpt2_small_lawa destination=runs/averages averaging.window=5, or any other
+# words of `lawa average`; averaging.skip_existing=true leaves what a stopped job has made. Few ranks are enough: it waits for the disk.
+# With the window of 5, an average at every checkpoint:
+#
+#   small: 174 GB read once, 172 GB written and verified: 4.3 minutes at 2 GB/s (assumed)
+#   medium: 50 GB read once, 44 GB written and verified: 1.1 minutes at 2 GB/s (assumed)
+#   large: 217 GB read once, 204 GB written and verified: 5.2 minutes at 2 GB/s (assumed)
+set -e
+source "${LAWA_ROOT:-${SLURM_SUBMIT_DIR:?submit this script with sbatch}}/slurm/job.sh"
+run_lawa average "$@"
