@@ -19,7 +19,8 @@ def collect(spec, runs, partial=False):
         digests[record.facts["made_by"].get("tokens_digest")] = run.name()
         own = {**cell, **{key.rpartition(".")[2]: run.keys.get(key) for key in spec.columns}}
         rows += [{**own, **line, "run": run.key} for line in evaluations(spec, cell, run, record)]
-        timing.append({**cell, "run": run.key, "steps": run.steps, "tokens": run.tokens,
+        steps = max(record.facts["last_step"] - run.first_step, 0)
+        timing.append({**cell, "run": run.key, "steps": steps, "tokens": run.tokens * steps // (run.steps - run.first_step),
                        **{name: record.facts["timing"].get(name) for name in TIMING[3:]}})
     if missing and not (partial and rows):
         raise ValueError(f"{spec.name}: {len(missing)} of {len(runs)} runs are missing: {', '.join(missing[:6])}"

@@ -1,7 +1,18 @@
 """Small files, read and written so that they are there as a whole or not at all."""
+import contextlib
+import fcntl
 import json
 import os
 from pathlib import Path
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Keeps other processes out that ask for the same lock; waits for one that has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_whole(path, text):

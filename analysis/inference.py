@@ -18,7 +18,9 @@ class Estimate:
 
 
 def signed(value, digits=4):
-    """A difference as text, with a true minus sign."""
+    """A difference as text, with a true minus sign; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "\u2013"
     return f"{value:+.{digits}f}".replace("-", "\u2212")
 
 

@@ -23,9 +23,20 @@ def machine():
     return {"processor": processor, "system": system}
 
 
+def digest_of_claims(spec):
+    """Changes when a claim does: redrawing says so where data were collected under other claims."""
+    return hashlib.sha256(json.dumps(spec.claims, sort_keys=True).encode("utf-8")).hexdigest()
+
+
 def distinct(values):
     """Different values, in order of appearance."""
     return list(dict.fromkeys(value for value in values if value is not None))
+
+
+def epochs(table, text):
+    """How often the longest run reads the training text, two digits; None where the text doesn't say how long it is."""
+    tokens = text.get("files", {}).get("train.bin", {}).get("tokens")
+    return float(f"{table.data['trained_tokens'].max() / tokens:.2g}") if tokens else None
 
 
 def to_json(table, csv_text, records, text):
@@ -36,6 +47,7 @@ def to_json(table, csv_text, records, text):
         "figure": spec.name,
         "scale": spec.scale,
         "command": f"python3 experiments/run.py {spec.name} --scale {spec.scale}",
+        "claims_sha256": digest_of_claims(spec),
         "data_csv_sha256": hashlib.sha256(csv_text.encode("utf-8")).hexdigest(),
         "runs": distinct(record.facts["key"] for record in records),
         "missing": table.missing,
@@ -45,6 +57,7 @@ def to_json(table, csv_text, records, text):
         "build": distinct(facts.get("build") for facts in made_by),
         "devices": distinct(facts.get("device") for facts in made_by),
         "tokens_digest": distinct(facts.get("tokens_digest") for facts in made_by),
+        "epochs": epochs(table, text),
         "text": text,
         "machine": machine(),
         "versions": {"python": platform.python_version(), "numpy": numpy.__version__, "pandas": pandas.__version__,

@@ -1,6 +1,8 @@
 """From a folder with data.csv to verdicts.json, figure.png and figure.pdf."""
 import importlib
+import sys
 
+import provenance
 import spec as specs
 import style
 import table as tables
@@ -14,6 +16,9 @@ def read(name, folder):
     table = tables.read(folder, specs.load(name, facts.get("scale", "workstation")))
     table.missing, table.diverged = facts.get("missing", []), facts.get("diverged", [])
     table.verdicts = verdicts.judge(table)
+    claims = provenance.digest_of_claims(table.spec)
+    if facts.get("claims_sha256", claims) != claims:
+        print(f"{name}: its claims in figure.toml have changed since these data were collected", file=sys.stderr)
     return table
 
 

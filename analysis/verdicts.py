@@ -5,7 +5,8 @@ difference is compared with another one: this - that - (than.this - than.that). 
   holds            the difference lies on the claimed side of zero: Student's t over seeds, p corrected by Holm over the claim's family
   is contradicted  it lies on the other side
   is not resolved  neither
-With one run there is no interval: the mean is held against `resolution`, and the words say so.
+Where one run was planned there is no interval: the mean is held against `resolution`, and the words say so. Where several were and less
+than two have a value (they diverged, or are missing), nothing is resolved.
 
 `best` picks, among the models of a name, the one with the lowest mean loss on the first half of the validation set (tune_loss); all
 of the claim is then judged on the second half (report_loss). Both sides of a comparison can do so: equal effort.
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from averages import part_of
-from inference import estimate, holm, runs_needed, signed
+from inference import Estimate, estimate, holm, runs_needed, signed
 
 CLAIM = {"name", "text", "family", "paper", "where", "this", "that", "than", "at", "over", "direction"}
 SIDE = {"average", "best", "at", "window", "stride", "blend", "model"}
@@ -49,6 +50,8 @@ class Verdict:
 
     def sentence(self):
         """The verdict for people: state, numbers, and how many runs it stands on."""
+        if self.n == 0:
+            return f"{self.text}: {self.state} (no run has a value on both sides)"
         numbers = [f"{signed(self.mean)} nats/token"]
         if self.interval:
             numbers.append(f"{100 * self.confidence:g} % interval [{signed(self.interval[0])}, {signed(self.interval[1])}], n = {self.n}, "
@@ -59,18 +62,18 @@ class Verdict:
             numbers.append(f"{'at least ' if self.saved_at_least else ''}{self.steps_saved:.0f} steps saved")
         if self.lost:
             numbers.append(f"{self.lost} without a value")
+        if self.runs_needed:
+            numbers.append(f"about {self.runs_needed} runs would resolve a mean as large")
         return f"{self.text}: {self.state} ({'; '.join(numbers)})"
 
 
 def judge(table):
-    """The Verdicts of a Table's claims, in their order. Where runs are missing, claims without rows are left out. Errors name the claim."""
+    """The Verdicts of a Table's claims, in their order. Errors name the claim."""
     verdicts, differences = [], []
     for claim in table.spec.claims:
         try:
             verdict, values = _judge_one(table, claim)
         except (KeyError, ValueError) as error:
-            if table.missing:
-                continue
             raise ValueError(f"{table.spec.name}: claim {claim.get('name', '?')}: {error}") from None
         verdicts.append(verdict)
         differences.append(values)
@@ -78,14 +81,18 @@ def judge(table):
         members = [i for i, verdict in enumerate(verdicts) if verdict.family == family]
         for i, p in zip(members, holm([verdicts[i].p for i in members])):
             state = _state(verdicts[i], p, table.spec)
-            needed = runs_needed(differences[i], table.spec.confidence) if state == "not resolved" else None
-            verdicts[i] = replace(verdicts[i], p_holm=p, state=state, runs_needed=needed)
+            strict = 1 - (1 - table.spec.confidence) / len(members)   # Holm's first step
+            needed = runs_needed(differences[i], strict) if state == "not resolved" else None
+            verdicts[i] = replace(verdicts[i], p_holm=p, state=state, runs_needed=needed and max(needed, verdicts[i].n + 1))
     return verdicts
 
 
 def _state(verdict, p, spec):
     towards = verdict.mean if verdict.direction == "below" else -verdict.mean
-    resolved = abs(towards) > spec.resolution if p is None else p < 1 - spec.confidence
+    if verdict.n == 1 and len(spec.axes["seed"]) == 1:
+        resolved = abs(towards) > spec.resolution
+    else:
+        resolved = p is not None and p < 1 - spec.confidence
     return "not resolved" if not resolved else "holds" if towards < 0 else "contradicted"
 
 
@@ -95,22 +102,23 @@ def _judge_one(table, claim):
     if unknown:
         raise ValueError(f"unknown key {sorted(unknown)[0]}")
     spec, where = table.spec, claim.get("where", {})
-    pairs = [(claim["this"], claim["that"])] + ([(claim["than"]["this"], claim["than"]["that"])] if "than" in claim else [])
-    column = "report_loss" if any(isinstance(side, dict) and side.get("best") for pair in pairs for side in pair) else "loss"
-    sides = [[_side(table, claim, {**where, **claim.get("than", {}).get("where", {})} if i else where, side, column) for side in pair]
-             for i, pair in enumerate(pairs)]
+    pairs = [(where, claim["this"], claim["that"])]
+    if "than" in claim:
+        pairs.append(({**where, **claim["than"].get("where", {})}, claim["than"]["this"], claim["than"]["that"]))
+    column = "report_loss" if any(isinstance(side, dict) and side.get("best") for _, *pair in pairs for side in pair) else "loss"
+    asked = [[_rows(table, claim, place, side) for side in pair] for place, *pair in pairs]
+    common = _common_steps(spec, claim, [rows for pair in asked for rows, *_ in pair])
+    sides = [[_side(rows, cell, at or common, tuned, column) for rows, cell, at, tuned in pair] for pair in asked]
     parts = [this.mean_loss - that.mean_loss for this, that in sides]
-    difference = parts[0] - parts[1] if len(parts) > 1 else parts[0]
-    values = difference.dropna()
-    if values.empty:
-        raise ValueError("no seed has a value on both sides")
-    found = estimate(values, spec.confidence)
+    values = (parts[0] - parts[1] if len(parts) > 1 else parts[0]).dropna()
     this, that = sides[0]
-    saved, bound = _steps_saved(this, that) if len(parts) == 1 and that.model == "plain" and found.mean < 0 else (None, False)
+    found = estimate(values, spec.confidence) if len(values) else Estimate(float("nan"), None, None, None, 0)
+    same_run = this.cell == that.cell and that.model == "plain" and len(parts) == 1
+    saved, bound = _steps_saved(this, that) if same_run and found.mean < 0 else (None, False)
     verdict = Verdict(
         claim["name"], claim["text"], claim.get("family", claim["name"]), claim.get("paper"), claim.get("direction", "below"), "",
         found.mean, found.interval, spec.confidence, found.n, found.p, None, found.p_rank, tuple(this.steps), (this.model, that.model),
-        column, len(difference) - len(values), saved, bound, None)
+        column, len(spec.axes["seed"]) - found.n, saved, bound, None)
     return verdict, values
 
 
@@ -119,15 +127,17 @@ class Side:
     """One side of a comparison."""
 
     model: str          # as metrics.jsonl calls it
+    cell: dict          # the axes' arms
     steps: list
-    mean_loss: object   # Series [seed], over the steps
+    mean_loss: object   # Series [seed], over the steps; not a number where a step is missing
     curves: object      # DataFrame [step, seed] of all its steps
 
 
-def _side(table, claim, where, side, column):
-    """The losses of a side: "plain", an average's name, or {average, best, window, stride, an axis = its arm, at}."""
+def _rows(table, claim, where, side):
+    """(rows, arms, its steps or None, whether to pick a model) of a side: "plain", an average's name, or {average, best, window, stride,
+    blend, an axis = its arm, at}."""
     side = {"average": side} if isinstance(side, str) else dict(side)
-    tuned, at = side.pop("best", False), side.pop("at", None)
+    tuned, at = side.pop("best", False), side.pop("at", claim.get("at"))
     unknown = set(side) - SIDE - set(table.spec.axes)
     if unknown:
         raise ValueError(f"{sorted(unknown)[0]} is neither an axis nor one of {', '.join(sorted(SIDE))}")
@@ -138,43 +148,41 @@ def _side(table, claim, where, side, column):
     if free:
         raise ValueError(f"{free[0]} isn't fixed: an arm of it belongs to where, this or that")
     rows = table.select(**cell)
-    if rows.empty:
-        raise ValueError(f"no rows with {cell}")
-    steps = _steps(table.spec, claim, at, rows)
+    steps = None if at is None else [table.spec.step(point) for point in (at if isinstance(at, list) else [at])]
+    return rows, {axis: str(arm) for axis, arm in cell.items() if axis in table.spec.axes}, steps, tuned
+
+
+def _common_steps(spec, claim, sides):
+    """The steps in `over` at which every model of every side has a value in some run."""
+    if "over" not in claim:
+        return []
+    first, last = map(spec.step, claim["over"])
+    every = [set(group["step"]) for rows in sides for _, group in rows.groupby("model")]
+    return sorted(step for step in set.intersection(*every) if first <= step <= last) if every else []
+
+
+def _side(rows, cell, steps, tuned, column):
+    """The Side of some rows at some steps."""
     model = best(rows, steps) if tuned else _only_model(rows)
     curves = rows[rows["model"] == model].drop_duplicates(["step", "seed"]).pivot(index="step", columns="seed", values=column)
-    if not set(steps) <= set(curves.index):
-        raise ValueError(f"{model} has no value at step {sorted(set(steps) - set(curves.index))[0]}")
-    return Side(model, steps, curves.loc[steps].mean(axis=0, skipna=False), curves)
-
-
-def _steps(spec, claim, at, rows):
-    """The steps that are compared: `at` of the side or of the claim, or all steps in `over`."""
-    points = claim.get("at") if at is None else at
-    if points is not None:
-        return [spec.step(point) for point in (points if isinstance(points, list) else [points])]
-    first, last = map(spec.step, claim["over"])
-    every = set.intersection(*(set(group["step"]) for _, group in rows.groupby(["model", "seed"])))
-    steps = sorted(step for step in every if first <= step <= last)
-    if not steps:
-        raise ValueError(f"no step between {first} and {last} has a value in every run")
-    return steps
+    return Side(model, cell, list(steps), curves.reindex(steps).mean(axis=0, skipna=False), curves)
 
 
 def _only_model(rows):
     models = rows["model"].unique()
-    if len(models) != 1:
+    if len(models) > 1:
         raise ValueError(f"several models: {', '.join(models[:4])}; name one by window, stride or blend, or say best = true")
-    return models[0]
+    return models[0] if len(models) else ""
 
 
 def best(rows, steps):
-    """The model with the lowest mean tune_loss at these steps; the first in alphabetical order of equal ones."""
+    """The model with the lowest mean tune_loss at these steps, over the seeds that have all of them; the first in alphabetical order of
+    equal ones; "" where there is none."""
     at = rows[rows["step"].isin(steps)]
     if at["tune_loss"].isna().any():
         raise ValueError("best: the runs have no tune_loss (evaluate.halves)")
-    means = at.groupby("model")["tune_loss"].mean()
-    return means.sort_index().idxmin()
+    means = at.pivot_table(index=["seed", "step"], columns="model", values="tune_loss").dropna().mean()
+    return "" if means.isna().all() else means.sort_index().idxmin()
 
 
 def _steps_saved(this, that):
@@ -199,8 +207,8 @@ def steps_later(plain, step, target):
     if below.empty:
         return later.index[-1] - step, False
     end = below.index[0]
-    if end == step:
-        return 0, True
+    if end == later.index[0]:   # at once, or before the next evaluation
+        return end - step, True
     begin = later.index[later.index.get_loc(end) - 1]
     return np.interp(target, [later[end], later[begin]], [end, begin]) - step, True
 
@@ -210,6 +218,8 @@ def to_json(verdicts):
     def tidy(name, value):
         if isinstance(value, (list, tuple)):
             return [tidy(name, entry) for entry in value]
+        if isinstance(value, float) and np.isnan(value):
+            return None
         if isinstance(value, float):
             return float(f"{value:.3g}") if name.startswith("p") else round(value, 6)
         return int(value) if isinstance(value, np.integer) else value

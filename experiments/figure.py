@@ -4,9 +4,11 @@ import shutil
 import sys
 
 import provenance
+import record
 import redraw
+import store as stores
 from collect import collect
-from files import write_whole
+from files import locked, write_whole
 from spec import ROOT
 from table import to_csv
 
@@ -16,6 +18,11 @@ FILES = ("data.csv", "timing.csv", "verdicts.json", "provenance.json", "figure.p
 def finish(spec, runs, store, text, args):
     """Collects and draws one figure, and prints its verdicts. runs: [(coordinates, Run)]. Returns 1 where runs are missing."""
     folder = store.figure_folder(spec.name)
+    with locked(folder.with_name(f"{spec.name}.lock")):
+        return _finish(spec, runs, store, text, args, folder)
+
+
+def _finish(spec, runs, store, text, args, folder):
     try:
         table = collect(spec, [(cell, run, store.finished(run)) for cell, run in runs], args.partial)
     except ValueError as error:
@@ -29,8 +36,14 @@ def finish(spec, runs, store, text, args):
     write_whole(folder / "timing.csv", to_csv(table.timing))
     write_whole(folder / "provenance.json", provenance.to_json(table, csv_text, [one for one in records if one], text))
     write_whole(folder / "data.csv", csv_text)
-    redraw.report(spec.name, folder)
+    try:
+        redraw.report(spec.name, folder)
+    except ValueError as error:
+        print(f"experiments: {error}", file=sys.stderr)
+        return 1
     if args.publish and not table.missing:
+        for one in records:
+            record.write(one, stores.PUBLISHED)
         target = ROOT / "paper_figures" / spec.name
         target.mkdir(parents=True, exist_ok=True)
         for name in FILES:

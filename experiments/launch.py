@@ -31,7 +31,10 @@ def environment():
 def command(ranks, *words):
     """The words that start `lawa` on so many ranks."""
     launcher = os.environ.get("LAWA_LAUNCH") or LAUNCHER
-    return [*shlex.split(launcher.format(ranks=ranks)), str(PROGRAM), *map(str, words)]
+    try:
+        return [*shlex.split(launcher.format(ranks=ranks)), str(PROGRAM), *map(str, words)]
+    except (KeyError, IndexError, ValueError) as error:
+        raise ValueError(f"LAWA_LAUNCH={launcher!r}: expected words with {{ranks}} in them ({error})") from None
 
 
 def _end_with_parent():
@@ -48,6 +51,7 @@ class Launcher:
         self.lock, self.stop = threading.Condition(), threading.Event()
         self.waiting, self.active, self.done = [], {}, []
         self.power = Power()
+        command(1)   # a launcher that isn't one is noticed here
         self.shares = {}   # key -> joules so far
 
     def train(self, runs):
@@ -76,27 +80,30 @@ class Launcher:
             run = self._next()
             if run is None:
                 return
+            run, lock = run
             try:
                 if self.store.finished(run) is None or not self._left(run):   # another driver may have trained it meanwhile
                     self._train_one(run)
-            except (OSError, ValueError) as error:
-                self.store.failures[run.key] = str(error)
-            with self.lock:
-                self.active.pop(run.key, None)
-                self.done.append(run)
-                self.lock.notify_all()
+            except Exception as error:   # whatever it is, the others go on
+                self.store.failures[run.key] = f"{type(error).__name__}: {error}"
+            finally:
+                lock.close()
+                with self.lock:
+                    self.active.pop(run.key, None)
+                    self.done.append(run)
+                    self.lock.notify_all()
 
     def _next(self):
-        """The next run to train, once there is one; None when all are done or can't begin any more."""
+        """(the next run to train, its lock), once there is one; None when all are done or can't begin any more."""
         with self.lock:
             while self.waiting and not self.stop.is_set():
                 for run in self.waiting:
-                    if self._ready(run):
+                    if self._ready(run) and (lock := self.store.lock(run)):
                         self.waiting.remove(run)
                         self.active[run.key] = None
-                        return run
+                        return run, lock
                     if self._is_orphan(run):
-                        self.store.failures.setdefault(run.key, f"its parent {run.parent.key} has left no checkpoint")
+                        self._give_up(run)
                         self.waiting.remove(run)
                         self.done.append(run)
                         break
@@ -116,6 +123,14 @@ class Launcher:
     def _is_orphan(self, run):
         return run.parent is not None and not self._parent_is_coming(run) and self.store.start_file(run) is None
 
+    def _give_up(self, run):
+        """On a branch without anything to begin from: its parent has diverged, and so has it, or has failed."""
+        parent = self.store.record(run.parent)
+        if parent and parent.diverged:
+            self.store.inherit(run)
+            self.ended(run)
+        self.store.failures[run.key] = f"its parent {run.parent.key} has {'diverged' if parent and parent.diverged else 'left no checkpoint'}"
+
     def _left(self, run):
         """Whether what its branches begin from is there."""
         return all(self.store.start_file(other) or self.store.finished(other) for other in self.table.rows if other.parent is run)
@@ -123,7 +138,8 @@ class Launcher:
     def _train_one(self, run):
         folder = self.store.begin(run, *self.text_of(run))
         with open(folder / "log.txt", "ab") as log:
-            process = subprocess.Popen(command(run.ranks, "train", folder / "request.toml"), env=environment(), stdin=subprocess.DEVNULL,
+            begin = log.tell()
+            process = subprocess.Popen(command(run.ranks, "train", folder / "request.toml", folder / "paths.toml"), env=environment(), stdin=subprocess.DEVNULL,
                                        stdout=log, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)
         self.active[run.key] = process
         if self.stop.is_set():
@@ -134,7 +150,7 @@ class Launcher:
         if self.stop.is_set():
             return
         if code not in (0, DIVERGED):
-            message = failure_message(folder / "log.txt", code)
+            message = failure_message(folder / "log.txt", begin, code)
             (folder / "failure.txt").write_text(message + "\n", encoding="utf-8")
             self.store.failures[run.key] = message
             return
@@ -154,8 +170,8 @@ class Launcher:
                 self.shares[key] = self.shares.get(key, 0.0) + (self._joules - before) / len(keys)
 
 
-def failure_message(log, code):
-    """The program's own last error, or its last line, with the exit code."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-200:]
+def failure_message(log, begin, code):
+    """The program's own last error, or its last line, with the exit code; begin: where this attempt's words begin."""
+    lines = log.read_bytes()[begin:].decode(errors="replace").splitlines()[-200:]
     errors = [line for line in lines if line.startswith("lawa: error")]
     return f"exit code {code}: {errors[-1] if errors else (lines or ['no word'])[-1]}"

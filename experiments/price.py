@@ -1,4 +1,5 @@
 """What a table of runs takes, before anything starts: tokens, floating-point operations, disk, hours."""
+import contextlib
 import json
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import launch
 import record
 from files import read_json, write_whole
+from store import checkpoint_keys
 from toml_files import to_toml
 
 LARGEST_PROBE = 200e6   # parameters; larger models are priced by the rate of the others
@@ -42,7 +44,7 @@ def flops(run):
 def peak_disk_bytes(run):
     """Weights and states that lie on the disk while it trains: float32 weights, two moments, and the averages' snapshots."""
     weights = 4 * parameters(run.keys)
-    kept = 2 if not run.branch_steps else len(run.branch_steps) + 1
+    kept = checkpoint_keys(run)["checkpoint.keep_states"]
     snapshots = sum(1 if not average.window else 0 for average in run.averages.values()) * 2   # float64 sums
     strides = {}
     for average in run.averages.values():
@@ -72,8 +74,9 @@ class Rates:
             if speed is None:
                 return max(self.known.values(), default=None)
             self.known[name] = speed * flops_per_token(run.keys)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, json.dumps(self.known, indent=1))
+            with contextlib.suppress(OSError):   # only to be quicker the next time
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(self.path, json.dumps(self.known, indent=1))
         return self.known[name]
 
 

@@ -38,24 +38,33 @@ def first_lacking(wanted, recorded):
     return next((model for model, points in wanted.items() if not set(points) <= set(recorded.get(model, ()))), "")
 
 
+def sorted_points(wanted):
+    """Run.wanted() with lists, as it is kept in files."""
+    return {model: sorted(points) for model, points in sorted(wanted.items())}
+
+
 def of_run(run, folder, energy_kwh):
     """The Record of a run that has ended in its folder: complete, or diverged. energy_kwh: None where it wasn't measured."""
     lines = metrics(folder)
     evaluations = [line for line in lines if line["kind"] == "evaluate"]
     trained = [line for line in lines if line["kind"] == "train"]
     outcome = next((line for line in lines if line["kind"] == "outcome"), {"outcome": "complete"})
+    last = trained[-1]["step"] if trained else 0
+    if outcome["outcome"] == "complete" and last != run.steps and "stop.patience" not in run.keys:
+        raise ValueError(f"the program has ended, but its last step is {last} of {run.steps}")
+    resumed = any(line["kind"] == "resume" for line in lines)   # the energy of what came before isn't known
     own = read_json(folder / "provenance.json")
     seconds = sum(line["seconds"] for line in trained)
     timing = {"ranks": run.ranks, "train_seconds": round(seconds, 1),
               "evaluate_seconds": round(sum(line["seconds"] for line in evaluations), 1),
-              "tokens_per_second": round(len(trained) * tokens_of_a_step(run) / seconds, 1) if seconds else None, "kwh": energy_kwh}
+              "tokens_per_second": round(len(trained) * tokens_of_a_step(run) / seconds, 1) if seconds else None, "kwh": None if resumed else energy_kwh}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for line in sorted(evaluations, key=lambda line: (line["model"] != "plain", line["model"], line["step"])):
         losses = [line.get(name) for name in COLUMNS[2:]]
         writer.writerow([line["model"], line["step"], *("" if loss is None else f"{loss:.{DIGITS}f}" for loss in losses)])
-    facts = {"key": run.key, "outcome": outcome["outcome"], "last_step": trained[-1]["step"] if trained else 0,
+    facts = {"key": run.key, "outcome": outcome["outcome"], "last_step": last,
              "config": run.keys, "text": run.text,
              "parent": {"key": run.parent.key, "step": run.parent_step, "average": run.parent_average} if run.parent else None,
              "recorded": read_json(folder / "request.json")["wanted"],

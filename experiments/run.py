@@ -9,7 +9,7 @@
 Run again, it goes on: finished runs are never made again because code has changed (--again KEY does it).
 Variables: LAWA_OUT (folder to write to, default runs/), LAWA_TEXT (text, or a folder with train.bin and val.bin),
 LAWA_LAUNCH (default "mpirun -np {ranks} --bind-to none"), LAWA_WATTS (power, where the machine doesn't tell), LAWA_PRESET.
-Exit code: 0; 1 where a run has failed, diverged or is missing; 4 after SIGUSR1, which its runs are asked to stop with.
+Exit code: 0; 1 where a run is missing, or has failed or diverged in this call; 4 after SIGUSR1, which its runs are asked to stop with.
 """
 import argparse
 import os
@@ -28,6 +28,7 @@ try:
     import store as stores
     import text as texts
     from progress import Progress
+    from rehearse import rehearse
     from runs import Table
 except ModuleNotFoundError as missing:
     sys.exit(f"experiments: {sys.executable} has no module {missing.name}; try /usr/bin/python3, or bash framework/setup/setup.sh first")
@@ -39,8 +40,7 @@ def arguments(words=None):
     parser.add_argument("--all", action="store_true", help="every figure that has the scale")
     parser.add_argument("--scale", choices=specs.SCALES, default="workstation")
     parser.add_argument("--only", metavar="I/N", help="the I-th of N parts of the table; what is drawn then is left to a later call")
-    parser.add_argument("--dry-run", action="store_true", help="show the table, start nothing")
-    parser.add_argument("--places", action="store_true", help="print the number of places in the table, for --only, and nothing else")
+    parser.add_argument("--dry-run", action="store_true", help="show the table, train nothing (but a few steps where a rate isn't known)")
     parser.add_argument("--array", action="store_true", help="make the token files, print the places and the ranks of a run; for a job array")
     parser.add_argument("--draw", action="store_true", help="start nothing; collect and draw what is there")
     parser.add_argument("--partial", action="store_true", help="draw figures with runs missing, and mark them")
@@ -111,6 +111,8 @@ def print_table(table, store, rates, jobs):
 def train(args, table, store, base, jobs):
     """Trains what isn't done; returns 1 where something has failed."""
     rows = selected(table, args.only)
+    store.forget([run for run in rows if run.key in store.again])
+    store.again.clear()
     todo = [run for run in rows if store.state(run, table)[0] not in ("complete", "diverged")]
     if not todo:
         return 0
@@ -141,9 +143,8 @@ def main(words=None):
     for one in wanted + others:
         one.text = texts.chosen(one.text)
     table = Table(wanted, others)
-    if args.places:
-        print(table.places)
-        return 0
+    for one in wanted:
+        rehearse(one, table.of_figure(one))
     again = [run.key for run in table.rows] if "all" in args.again else args.again
     for key in set(again) - {run.key for run in table.rows}:
         raise ValueError(f"--again {key}: no run of the table has this key")
@@ -171,6 +172,8 @@ if __name__ == "__main__":
         sys.exit(main())
     except (ValueError, OSError) as error:
         sys.exit(f"experiments: {error}")
+    except KeyError as error:
+        sys.exit(f"experiments: a figure.toml lacks the key {error}")
     except launch.Stopped:
         print("experiments: asked to stop; run it again to go on", file=sys.stderr)
         sys.exit(launch.STOPPED)

@@ -11,7 +11,7 @@ from spec import ROOT
 from averages import Average, model_name, part_of
 from toml_files import flat, read_toml
 
-RECORDED = ("evaluate.", "checkpoint.", "stop.")   # keys that don't change the weights
+RECORDED = ("evaluate.", "checkpoint.")   # keys that don't change the weights
 OF_THE_RUN = ("schedule.warmup_steps", "schedule.decay_steps")   # parts of the run's own steps; schedule.steps: of the figure's
 
 
@@ -131,7 +131,8 @@ class Table:
             if average is None:
                 raise ValueError(f"{spec.name}: start.average names none of its averages")
         identity = {"keys": {key: value for key, value in keys.items() if not key.startswith(RECORDED)}, "text": spec.text,
-                    "parent": [parent.key, at, average] if parent else None}
+                    "parent": [parent.key, at, average] if parent else None,
+                    **({"ranks": spec.ranks} if spec.ranks > 1 else {})}   # sums are rounded in another order
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
         if key not in self.runs:
             self.runs[key] = Run(key, {name: value for name, value in keys.items() if not name.startswith("evaluate.")}, spec.text, spec.ranks, parent, at, average, points={"plain": set()})

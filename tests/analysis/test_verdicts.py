@@ -9,8 +9,8 @@ from spec import Arm, Spec
 from table import MODEL, VALUES, Table
 
 
-def spec_of(claims, resolution=0.002):
-    axes = {"seed": tuple(Arm(seed, "", {}) for seed in (1, 2, 3)), "rate": (Arm("usual", "usual", {}), Arm("high", "high", {}))}
+def spec_of(claims, resolution=0.002, seeds=(1, 2, 3)):
+    axes = {"seed": tuple(Arm(seed, "", {}) for seed in seeds), "rate": (Arm("usual", "usual", {}), Arm("high", "high", {}))}
     return Spec("made_up", "smoke", "not run", "", "", "", "", {}, 1, 0, (), {}, 100, axes, (), tuple(claims), (), 0.95, resolution, 0.1)
 
 
@@ -27,7 +27,7 @@ def table(claims, loss, seeds=(1, 2, 3), steps=(25, 50, 75, 100), models=("plain
                                      "window": 5, "stride": {"a": 1, "b": 10}.get(model, 0), "mean_age": 1.0, "blend": 1.0, "step": step,
                                      "trained_tokens": step, "loss": value, "tune_loss": value - 0.01 - 0.5 * (model == "b"),
                                      "report_loss": value + 0.01, "run": f"{rate}{seed}"})
-    return Table(pandas.DataFrame(rows)[["seed", "rate", *MODEL, *VALUES]], spec_of(claims, resolution))
+    return Table(pandas.DataFrame(rows)[["seed", "rate", *MODEL, *VALUES]], spec_of(claims, resolution, seeds))
 
 
 def claim(**keys):
@@ -105,15 +105,51 @@ def test_steps_saved_are_interpolated_or_a_bound():
     assert one([claim(at="100%")]).steps_saved is None   # there is nothing later
 
 
+@pytest.mark.parametrize("keys", [{"this": "other"}, {"at": "60%"}, {"at": None, "over": ["60%", "70%"]}])
+def test_where_nothing_has_a_value_nothing_is_resolved(keys):
+    found = one([claim(**keys)])
+    assert (found.state, found.n, found.lost) == ("not resolved", 0, 3) and "no run has a value" in found.sentence()
+    assert json.loads(verdicts.to_json([found]))[0]["mean"] is None
+
+
+def test_a_diverged_seed_is_lost_and_does_not_shorten_the_range():
+    """Seed 2 ends before step 50: the others are compared over all of the range, on the same steps on both sides."""
+    def loss(rate, seed, model, step):
+        return None if seed == 2 and model == "a" and step > 25 else falling(rate, seed, model, step)
+    found = one([claim(at=None, over=["25%", "100%"])], loss)
+    assert (found.n, found.lost, found.steps) == (2, 1, (25, 50, 75, 100)) and found.mean == pytest.approx(-0.08)
+
+
+def test_only_steps_that_both_sides_have_are_compared():
+    def loss(rate, seed, model, step):
+        return None if (model == "a" and step == 50) or (model == "plain" and step == 75) else falling(rate, seed, model, step)
+    assert one([claim(at=None, over=["25%", "100%"])], loss).steps == (25, 100)
+
+
+def test_one_run_left_of_several_resolves_nothing():
+    found = one([claim()], lambda rate, seed, model, step: None if seed > 1 and model == "a" else falling(rate, seed, model, step))
+    assert (found.state, found.n, found.lost) == ("not resolved", 1, 2)
+
+
+def test_steps_later_never_looks_before_the_step():
+    assert verdicts.steps_later(pandas.Series({60: 1.0, 70: 0.9}), 50, 1.2) == (10, True)
+    assert verdicts.steps_later(pandas.Series({50: 1.0, 70: 0.8}), 50, 0.9) == (pytest.approx(10), True)
+    assert verdicts.steps_later(pandas.Series({50: 1.0, 70: 0.8}), 50, 0.7) == (20, False)
+
+
+def test_steps_saved_only_within_a_run():
+    found = one([claim(where={}, this={"average": "grid", "stride": 1, "rate": "high"}, that={"average": "plain", "rate": "usual"})])
+    assert found.mean < 0 and found.steps_saved is None
+
+
 def test_a_seed_without_a_value_is_counted():
     found = one([claim()], lambda rate, seed, model, step: None if (seed, rate) == (2, "high") else falling(rate, seed, model, step))
-    assert found.n == 2 and found.mean == pytest.approx(-0.08)
+    assert found.n == 2 and found.lost == 1 and found.mean == pytest.approx(-0.08)
 
 
 @pytest.mark.parametrize("keys, message", [
-    ({"this": "grid"}, "several models: a, b"), ({"this": "other"}, "no rows with"), ({"where": {}}, "rate isn't fixed"),
-    ({"at": "60%"}, "a has no value at step 60"), ({"this": {"average": "grid", "colour": 1}}, "colour is neither an axis"),
-    ({"when": 1}, "unknown key when"), ({"at": None, "over": ["60%", "70%"]}, "no step between 60 and 70"),
+    ({"this": "grid"}, "several models: a, b"), ({"where": {}}, "rate isn't fixed"),
+    ({"this": {"average": "grid", "colour": 1}}, "colour is neither an axis"), ({"when": 1}, "unknown key when"),
 ])
 def test_a_claim_that_cannot_be_judged_is_named(keys, message):
     with pytest.raises(ValueError, match=f"made_up: claim c: .*{message}"):

@@ -17,8 +17,9 @@ import style
 
 
 def draw(table):
-    figure, (axis,) = style.new(3, (1,), table.spec.title, table.spec.subtitle)
-    axis.plot(table.curves(average="lawa", rate="usual").mean(axis=1))
+    figure = style.page(3, table.spec.title, [table.spec.subtitle])
+    trunk = {"phase": "trunk"} if "phase" in table.spec.axes else {}
+    figure.add_subplot().plot(table.curves(average="lawa", rate="usual", **trunk).mean(axis=1))
     return figure
 '''
 
@@ -68,6 +69,19 @@ def made(tmp_path_factory):
     return project
 
 
+def processes_with(path):
+    """Command lines of living processes that name a path."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:   # it has ended
+            continue
+        if str(path) in words:
+            found.append(words)
+    return found
+
+
 def keys(project, *words):
     """[(place, key, state)] of the table."""
     lines = project.run("--dry-run", *words).stdout.splitlines()[1:-1]
@@ -106,8 +120,11 @@ def test_redrawing_from_the_table_gives_the_same_bytes(made):
 def test_a_run_is_made_again_only_when_asked(made):
     key = keys(made)[1][1]
     assert "asked for with --again" in made.run("--dry-run", "--again", key).stdout
-    before = made.file("data.csv").read_bytes()
-    assert "1 of 1 done" in made.run("--again", key).stderr
+    before, log = made.file("data.csv").read_bytes(), made.root / "out" / "smoke" / "runs" / key / "log.txt"
+    trained = log.stat().st_mtime_ns
+    failing = subprocess.run(made.command("--again", key), text=True, capture_output=True, env=made.environment(made.root / "out") | {"LAWA_LAUNCH": "false"})
+    assert failing.returncode == 1 and "failed" in made.run("--dry-run").stdout   # the wish stays
+    assert "1 of 1 done" in made.run().stderr and log.stat().st_mtime_ns > trained
     assert made.file("data.csv").read_bytes() == before
     assert "no run of the table has this key" in made.run("--again", "nokey", code=1).stderr
 
@@ -123,7 +140,7 @@ def test_more_to_record_makes_a_run_again_and_says_why(made):
 
 
 def test_job_arrays_share_the_work_out_and_a_later_call_draws(made):
-    assert made.run("--places").stdout.split() == ["4"]
+    assert made.run("--array", out="array").stdout.split() == ["4", "1"]   # places, ranks of a run
     for part in (1, 2, 3):
         made.run("--only", f"{part}/3", out="array")
         missing = 4 - len(list((made.root / "array" / "smoke" / "records").glob("*.json")))
@@ -153,10 +170,75 @@ def test_a_killed_driver_goes_on_to_the_same_table(made):
             time.sleep(draw.uniform(0.3, 2.5))
         process.send_signal(signal.SIGKILL)
         process.wait()
+    end = time.monotonic() + 20
+    while (left := processes_with(made.root / "killed")) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not left, "the runs of a killed driver end with it"
     made.run(out="killed")
     for name in ("data.csv", "verdicts.json", "figure.png", "figure.pdf"):
         assert made.file(name, "killed").read_bytes() == made.file(name).read_bytes(), name
     assert not list((made.root / "killed").rglob("*.part"))
+
+
+def test_two_drivers_share_the_work(made):
+    """Started at once on one folder: each run is trained once, and both end in the same table."""
+    both = [subprocess.Popen(made.command(), env=made.environment(made.root / "both"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)]
+    ends = [process.communicate(timeout=200) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ends
+    assert made.file("data.csv", "both").read_bytes() == made.file("data.csv").read_bytes()
+    logs = list((made.root / "both" / "smoke" / "runs").glob("*/log.txt"))
+    assert len(logs) == 4 and all(log.read_text(errors="replace").count("GPT-2, ") == 1 for log in logs)
+
+
+def test_a_folder_that_was_moved_goes_on_where_it_lies(made):
+    made.run("--only", "1/4", out="moved")
+    with subprocess.Popen(made.command(), env=made.environment(made.root / "moved"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        time.sleep(1.2)
+        process.kill()
+    while processes_with(made.root / "moved"):
+        time.sleep(0.1)
+    (made.root / "moved").rename(made.root / "elsewhere")
+    made.run(out="elsewhere")
+    assert made.file("data.csv", "elsewhere").read_bytes() == made.file("data.csv").read_bytes()
+    assert not (made.root / "moved").exists()
+
+
+def test_publishing_keeps_every_record_and_they_count_elsewhere(made):
+    made.run("--publish")
+    published = made.root / "paper_figures"
+    assert len(list((published / "runs").glob("*.json"))) == 4 and "made_up" in (published / "README.md").read_text()
+    assert "runs:" not in made.run(out="fresh_machine").stderr   # nothing is trained
+    assert made.file("data.csv", "fresh_machine").read_bytes() == made.file("data.csv").read_bytes()
+    assert made.run("--fresh", "--dry-run", out="another").stdout.count("pending: not run yet") == 4
+    shutil.rmtree(published)
+
+
+BRANCHES = FIGURE.replace("[axes.rate]", '''[axes.phase]
+trunk = { }
+late = { start = { run = { phase = "trunk" }, at = "75%" }, schedule.kind = "wsd", schedule.decay_steps = "25%" }
+again = { start = { run = { phase = "trunk" }, average = "lawa" }, schedule.steps = "50%" }
+[axes.rate]''').replace('stride = "5%"', 'stride = "5%"\nsave = true').replace('where = { rate', 'where = { phase = "trunk", rate')
+
+
+def test_branches_begin_from_their_parents_and_end_with_a_diverged_one(made):
+    made.write(BRANCHES)
+    try:
+        made.run(out="branches")
+        assert not list((made.root / "branches").rglob("*.h5"))
+        made.write(BRANCHES.replace("schedule.peak_lr = 4e-2", "schedule.peak_lr = 1e30, optimizer.clip_norm = 0.0"))
+        result = made.run(out="branches", code=1)
+        assert result.stderr.count("diverged after step") == 2 and result.stderr.count("has diverged") == 4
+        again = made.run(out="branches")   # they are outcomes: nothing is trained again
+        assert "runs:" not in again.stderr and len(json.loads(made.file("provenance.json", "branches").read_text())["diverged"]) == 6
+    finally:
+        made.write(FIGURE)
+
+
+def test_a_launcher_that_is_none_is_named(made):
+    result = subprocess.run(made.command(), text=True, capture_output=True, timeout=60,
+                            env=made.environment(made.root / "launcher") | {"LAWA_LAUNCH": "srun -n {n}"})
+    assert result.returncode == 1 and "LAWA_LAUNCH='srun -n {n}': expected words with {ranks}" in result.stderr
 
 
 def test_a_run_that_diverges_or_fails_does_not_stop_the_others(made):

@@ -1,8 +1,9 @@
 """The table of runs: each trajectory once, families together, and what is recorded of them."""
 import pytest
 from a_figure import FIGURE, ROOT
+from rehearse import rehearse
 from runs import Table
-from spec import figures, load
+from spec import SCALES, figures, load
 
 BRANCH = FIGURE.replace("[axes.rate]", '''[axes.phase]
 trunk = { }
@@ -68,33 +69,30 @@ def test_wrong_branches_are_named(project, old, new, message):
         Table([project.load()])
 
 
-def test_claims_name_what_their_figure_keeps():
-    """Every claim of every figure finds its rows, at every scale: judged on a table whose losses are all equal."""
-    import pandas
-    from averages import model_name
-    from table import MODEL, VALUES
-    from table import Table as Results
-    from verdicts import judge
-    for name in figures():
-        for scale in ("smoke", "workstation", "gpu", "paper"):
-            try:
-                spec = load(name, scale)
-            except ValueError:
-                continue
-            rows = []
-            for cell, run in Table([spec]).of_figure(spec):
-                for average in [None, *spec.averages_of(cell)]:
-                    points = run.needs[name]["plain"] if average is None else run.points_of_average(spec, average)
-                    models = {"plain": 1.0} if average is None else average.models
-                    rows += [{**cell, "average": average.name if average else "plain", "model": model, "scheme": "", "blend": blend,
-                              "window": average.window if average else 1, "stride": average.keys.get("stride", 1) if average else 0,
-                              "mean_age": 0.0, "step": average.label(step) if average else step, "trained_tokens": 1, "loss": 2.0,
-                              "tune_loss": 2.0, "report_loss": 2.0, "run": run.key}
-                             for model, blend in models.items() for step in points]
-            data = pandas.DataFrame(rows)[[*spec.axes, *MODEL, *VALUES]].astype({axis: str for axis in spec.axes if axis != "seed"})
-            verdicts = judge(Results(data.drop_duplicates([*spec.axes, "average", "model", "step"]), spec))
-            assert [verdict.claim for verdict in verdicts] == [claim["name"] for claim in spec.claims], (name, scale)
-            assert model_name({"scheme": "lawa"}) and all(verdict.mean == 0 for verdict in verdicts)
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", figures())
+def test_every_claim_can_be_judged(name, scale):
+    try:
+        spec = load(name, scale)
+    except ValueError as error:
+        pytest.skip(str(error))
+    judged = rehearse(spec, Table([spec]).of_figure(spec))
+    assert [verdict.claim for verdict in judged] == [claim["name"] for claim in spec.claims]
+    assert all(verdict.mean == 0 and verdict.state == "not resolved" for verdict in judged)
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ('that = "plain"', 'that = "plian"', "claim below: lawa.* and  don't both have values"),
+    ('at = "50%"', 'at = "60%"', "claim below: .* don't both have values at .24,."),
+    ('at = "50%"', 'at = "50%"\nwhen = 1', "claim below: unknown key when"),
+    ("seed = [1, 2]", "", "has no axis seed"),
+])
+def test_a_claim_that_cannot_be_judged_is_named_before_anything_runs(project, old, new, message):
+    assert old in FIGURE
+    project.write(FIGURE.replace(old, new))
+    spec = project.load()
+    with pytest.raises(ValueError, match=message):
+        rehearse(spec, Table([spec]).of_figure(spec))
 
 
 def test_run_scripts_name_their_own_figure():
