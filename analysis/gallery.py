@@ -4,7 +4,6 @@ import spec as specs
 from files import read_json, write_whole
 from inference import signed
 from spec import ROOT
-from verdicts import signed
 
 HEAD = """# Figures
 
@@ -36,6 +35,7 @@ def section(name, folder):
     if spec.note:
         lines += [spec.note, ""]
     lines += [f"Scale {spec.scale}; {len(facts['runs'])} runs of git {', '.join(facts['git'])} on {', '.join(facts['devices'])}"
+              + (f"; {facts['epochs']:g} epochs of the text" if facts.get("epochs") else "")
               + (f"; diverged: {', '.join(table.diverged)}" if table.diverged else "")
               + f". [data.csv]({name}/data.csv) · [timing.csv]({name}/timing.csv) · [verdicts.json]({name}/verdicts.json) · "
               f"[provenance.json]({name}/provenance.json) · [figure.toml](../experiments/{name}/figure.toml)", ""]

@@ -10,9 +10,11 @@ import sys
 
 import numpy as np
 
+import redraw
 import spec as specs
 import table as tables
 import verdicts
+from files import write_whole
 from spec import ROOT
 
 
@@ -22,30 +24,54 @@ def grid(header, rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+PUBLISHED = ROOT / "paper_figures"
+PAPER_CLAIMS = {   # in our words; shared by every figure whose claims bear the number
+    1: "The gain is larger at high learning rates", 2: "The gain grows with the spacing of the checkpoints",
+    3: "LAWA is below plain weights, EMA and SWA", 4: "The gain is largest early and shrinks towards the end",
+    5: "LAWA's curve is that of a lower learning rate", 6: "Averages remove loss spikes"}
+
+
 def quickstart():
-    """Mean losses over the verdict's part of training, their difference, and the verdicts."""
-    spec = specs.load("quickstart")
-    table = tables.read(ROOT / "paper_figures" / "quickstart" / "data.csv")
-    rows = []
-    for arm, verdict in zip(spec.arms, verdicts.judge_all(table, spec)):
-        means = {model: np.mean([[curve[step] for step in curve if verdict.first_step <= step <= verdict.last_step]
-                                 for curve in (table.curve(arm.name, seed, model) for seed in spec.seeds)])
-                 for model in ("plain", "lawa")}
-        rate = table.only("peak_lr", arm=arm.name)
-        rows.append([f"{arm.label} ({rate:g})", f"{means['plain']:.4f}", f"{means['lawa']:.4f}",
-                     f"{verdicts.signed(verdict.mean)}", verdict.state])
-    larger = verdicts.judge_all(table, spec)[-1]
-    return (grid(["learning rate", "plain", "LAWA", "LAWA \u2212 plain", "LAWA is below plain"], rows)
-            + f"\n\n{larger.text}: {larger.state} ({verdicts.signed(larger.mean)} nats/token).")
+    """Mean losses over the claims' part of training, their difference, and the verdicts."""
+    table, rows = redraw.read("quickstart", PUBLISHED / "quickstart"), []
+    for verdict, claim in zip(table.verdicts, table.spec.claims):
+        rate = claim["where"]["rate"]
+        plain, lawa = (table.curves(average=model, rate=rate).loc[list(verdict.steps)].to_numpy().mean() for model in ("plain", "lawa"))
+        peak = table.select(rate=rate)["peak_lr"].iloc[0]
+        rows.append([f"{table.spec.arm('rate', rate).label} ({peak:g})", f"{plain:.4f}", f"{lawa:.4f}", verdicts.signed(verdict.mean), verdict.state])
+    return grid(["learning rate", "plain", "LAWA", "LAWA \u2212 plain", "LAWA is below plain"], rows)
 
 
 def quickstart_time():
-    """What the committed run took, from its provenance."""
-    provenance = json.loads((ROOT / "paper_figures" / "quickstart" / "provenance.json").read_text(encoding="utf-8"))
-    seconds = provenance["seconds"]
-    total, training = sum(seconds.values()), sum(value for phase, value in seconds.items() if phase.startswith("train "))
-    return (f"The committed run took {total / 60:.1f} minutes from a fresh clone, {training / 60:.1f} of them training, on two cores "
-            f"({provenance['machine']['processor']}, {provenance['machine']['system']}).")
+    """What its runs took, side by side, from timing.csv."""
+    timing = tables.read(PUBLISHED / "quickstart", specs.load("quickstart")).timing
+    facts = json.loads((PUBLISHED / "quickstart" / "provenance.json").read_text(encoding="utf-8"))
+    minutes = (timing["train_seconds"] + timing["evaluate_seconds"]).max() / 60
+    return (f"The committed runs took {minutes:.1f} minutes side by side on two cores ({', '.join(facts['devices'])}); set-up, build and text "
+            "come before them.")
+
+
+def claims():
+    """The paper's claims with every verdict on them, and what goes beyond the paper, from the figures that have been run."""
+    rows, beyond = [], []
+    for name in specs.figures():
+        if name == "quickstart" or not (PUBLISHED / name / "verdicts.json").exists():
+            continue
+        for verdict in json.loads((PUBLISHED / name / "verdicts.json").read_text(encoding="utf-8")):
+            interval = f" [{', '.join(map(verdicts.signed, verdict['interval']))}]" if verdict["interval"] else ""
+            row = [verdict["text"], f"**{verdict['state']}**" if verdict["state"] == "contradicted" else verdict["state"],
+                   f"{verdicts.signed(verdict['mean'])}{interval}", str(verdict["n"]), f"[{name}](paper_figures/{name}/figure.png)"]
+            (rows if verdict["paper"] else beyond).append([verdict["paper"], *row])
+    if not rows + beyond:
+        return "No figure beyond the quickstart has been run yet."
+    head = ["claim", "verdict", "difference, nats/token", "n", "figure"]
+    parts = []
+    for number, words in PAPER_CLAIMS.items():
+        if some := [row[1:] for row in rows if row[0] == number]:
+            parts.append(f"**{number}. {words}.**\n\n" + grid(head, some))
+    if beyond:
+        parts.append("**Beyond the paper.**\n\n" + grid(head, [row[1:] for row in beyond]))
+    return "\n\n".join(parts)
 
 
 def measured(*cases):
@@ -150,7 +176,7 @@ def online():
             f"({1000 * line['seconds_without']:.1f} ms, the median of {line['steps']} steps each).")
 
 
-SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "benchmark": benchmark, "phases": phases, "one rank": alone,
+SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "benchmark": benchmark, "phases": phases, "one rank": alone,
             "threads": threads, "precision": precision, "averaging": averaging, "online": online}
 
 
@@ -174,7 +200,7 @@ def main():
     if args.check and new != text:
         sys.exit("README.md: its numbers aren't those of the committed results; python3 analysis/readme.py writes them")
     if not args.check:
-        tables.write_whole(path, new)
+        write_whole(path, new)
 
 
 if __name__ == "__main__":
