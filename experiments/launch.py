@@ -14,6 +14,7 @@ from store import held
 PROGRAM = ROOT / "build" / os.environ.get("LAWA_PRESET", "cpu") / "bin" / "lawa"
 LAUNCHER = "mpirun -np {ranks} --bind-to none"   # LAWA_LAUNCH replaces it: srun -n {ranks}, for example
 DIVERGED, STOPPED = 3, 4   # exit codes of the program; 4: asked to stop, the state is safe
+SAVING = 60   # seconds that runs have for that after a Ctrl-C
 
 
 class Stopped(Exception):
@@ -21,8 +22,9 @@ class Stopped(Exception):
 
 
 def environment():
-    """Of the programs that are started: a rank a core; Open MPI on one machine, and asked twice before it runs as root."""
-    values = {"OMP_NUM_THREADS": "1", "OMPI_MCA_pml": "ob1", **os.environ}
+    """Of the programs that are started, as framework/setup/environment.sh has it: a rank a core; Open MPI on one machine, with seconds to
+    save where mpirun itself is told to end, and asked twice before it runs as root."""
+    values = {"OMP_NUM_THREADS": "1", "OMPI_MCA_pml": "ob1", "OMPI_MCA_odls_base_sigkill_timeout": "5", **os.environ}
     if os.geteuid() == 0:
         values |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     return values
@@ -37,9 +39,9 @@ def command(ranks, *words):
         raise ValueError(f"LAWA_LAUNCH={launcher!r}: expected words with {{ranks}} in them ({error})") from None
 
 
-def _end_with_parent():
-    """In the child: it is told to end when this process does, however that is."""
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)   # PR_SET_PDEATHSIG
+def _stop_with_parent():
+    """In the child: it is asked to stop when this process ends, however that is."""
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGUSR1)   # PR_SET_PDEATHSIG
 
 
 class Launcher:
@@ -66,14 +68,21 @@ class Launcher:
                 self._share_energy()
         except (KeyboardInterrupt, Stopped) as reason:
             self.stop.set()
-            for process in filter(None, list(self.active.values())):
-                process.send_signal(signal.SIGUSR1 if isinstance(reason, Stopped) else signal.SIGTERM)
-            for thread in threads:
-                thread.join(timeout=None if isinstance(reason, Stopped) else 30)
+            self._end(threads, None if isinstance(reason, Stopped) else SAVING)
             raise
         if self.stop.is_set():
             raise Stopped
         return [run for run in runs if run.key in self.store.failures]
+
+    def _end(self, threads, seconds):
+        """Asks the runs to save and end, which takes moments; those that haven't after so many seconds are ended (None: whatever it takes)."""
+        for process in filter(None, list(self.active.values())):
+            process.send_signal(signal.SIGUSR1)   # which launchers pass on to the ranks at once
+        deadline = time.monotonic() + (seconds or 0)
+        for thread in threads:
+            thread.join(timeout=None if seconds is None else max(0, deadline - time.monotonic()))
+        for process in filter(None, list(self.active.values())):
+            process.terminate()
 
     def _work(self):
         while not self.stop.is_set():
@@ -139,11 +148,12 @@ class Launcher:
         folder = self.store.begin(run, *self.text_of(run))
         with open(folder / "log.txt", "ab") as log:
             begin = log.tell()
-            process = subprocess.Popen(command(run.ranks, "train", folder / "request.toml", folder / "paths.toml"), env=environment(), stdin=subprocess.DEVNULL,
-                                       stdout=log, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)
+            words = command(run.ranks, "train", folder / "request.toml", folder / "paths.toml")
+            process = subprocess.Popen(words, env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                                       preexec_fn=_stop_with_parent, start_new_session=True)   # a terminal's Ctrl-C is this process's business
         self.active[run.key] = process
         if self.stop.is_set():
-            process.terminate()
+            process.send_signal(signal.SIGUSR1)
         code = process.wait()
         if code == STOPPED:
             self.stop.set()

@@ -28,6 +28,7 @@ void for_each_average(const Communicator& comm, const AveragingOutput& options, 
       [&](int64_t step, Range range, std::span<float> out) {
         comm.together([&] {
           detail::for_each_piece(range, detail::most_elements, [&](Range piece) {
+            stop_if_requested();
             reader->read(step, piece, out.subspan(static_cast<size_t>(piece.begin - range.begin), static_cast<size_t>(piece.size())));
           });
         });

@@ -13,6 +13,7 @@
 #include "core/byte_file.hpp"
 #include "core/files.hpp"
 #include "core/hash.hpp"
+#include "core/stop_request.hpp"
 #include "params/shard_layout.hpp"
 
 namespace lawa::detail {
@@ -42,10 +43,14 @@ template <class F>
 void for_each_piece(Range range, int64_t elements, F&& f) {
   for (int64_t begin = range.begin; begin < range.end; begin += elements) f(Range{begin, std::min(begin + elements, range.end)});
 }
-/// f(piece) for consecutive pieces of what this rank owns.
+/// f(piece) for consecutive pieces of what this rank owns. Errors: Stopped, on a rank that was asked to.
 template <class F>
 void for_each_piece(const ShardLayout& layout, int64_t elements, F&& f) {
-  for (const auto& owned : layout.mine()) for_each_piece(owned.range, elements, f);
+  for (const auto& owned : layout.mine())
+    for_each_piece(owned.range, elements, [&](Range piece) {
+      stop_if_requested();
+      f(piece);
+    });
 }
 
 /// Adds the checksums that values, from the beginning of a block on, have in a file.

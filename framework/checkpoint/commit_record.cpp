@@ -58,6 +58,9 @@ void verify_file(const fs::path& folder, const FileRecord& record) {
 Json CommitRecord::to_json() const {
   Json json = {{"step", step}, {"trained_tokens", trained_tokens}, {"trajectory_hash", trajectory_hash}, {"weights", weights.to_json()}};
   if (state) json["state"] = state->to_json();
+  if (open.temporary == OpenEnds::Temporary::state) json["temporary"] = "state";
+  if (open.temporary == OpenEnds::Temporary::checkpoint) json["temporary"] = "checkpoint";
+  if (open.evaluation) json["evaluation"] = "missing";
   return json;
 }
 
@@ -79,8 +82,11 @@ CommitRecord read_record(const fs::path& path) {
     const Json json = Json::parse(read_file(path));
     const Json& tokens = json.at(json.contains("tokens") ? "tokens" : "trained_tokens");  // the first is what it was called once
     CommitRecord record{.step = json.at("step"), .trained_tokens = tokens, .trajectory_hash = json.at("trajectory_hash"),
-                        .weights = FileRecord::from_json(json.at("weights"), path.string()), .state = {}};
+                        .weights = FileRecord::from_json(json.at("weights"), path.string()), .state = {}, .open = {}};
     if (json.contains("state")) record.state = FileRecord::from_json(json.at("state"), path.string());
+    if (json.contains("temporary"))
+      record.open.temporary = json["temporary"] == "state" ? OpenEnds::Temporary::state : OpenEnds::Temporary::checkpoint;
+    record.open.evaluation = json.contains("evaluation");
     return record;
   } catch (const Json::exception& error) {
     fail(__FILE__, __LINE__, path.string(), ": not a commit record: ", error.what());
@@ -111,7 +117,9 @@ std::vector<int64_t> state_steps(const fs::path& folder) { return steps_of_files
 namespace {
 
 void add_checkpoints(const fs::path& folder, std::vector<fs::path>& files) {
-  for (const int64_t step : recorded_steps(folder)) files.push_back(folder / read_record(record_path(folder, step)).weights.name);
+  for (const int64_t step : recorded_steps(folder))
+    if (const CommitRecord record = read_record(record_path(folder, step)); record.open.temporary != OpenEnds::Temporary::checkpoint)
+      files.push_back(folder / record.weights.name);
 }
 
 std::vector<fs::path> folders_in(const fs::path& folder) {

@@ -28,11 +28,19 @@ FileRecord describe_file(const std::filesystem::path& path, const std::map<std::
 /// Errors: the file in `folder` is missing, has another size, or another digest.
 void verify_file(const std::filesystem::path& folder, const FileRecord& record);
 
+/// What a run that was asked to stop has left open.
+struct OpenEnds {
+  enum class Temporary { nothing, state, checkpoint };
+  Temporary temporary = Temporary::nothing;  ///< what the run's schedule doesn't ask for: it goes when a newer state is there
+  bool evaluation = false;                   ///< that of this step is still to be made
+};
+
 struct CommitRecord {
   int64_t step = 0, trained_tokens = 0;
   std::string trajectory_hash;
   FileRecord weights;
   std::optional<FileRecord> state;
+  OpenEnds open{};
 
   Json to_json() const;
 };
@@ -53,8 +61,8 @@ std::vector<int64_t> recorded_steps(const std::filesystem::path& folder);
 std::vector<int64_t> state_steps(const std::filesystem::path& folder);
 
 /// The weights files that some places name: a .h5 file itself; of a run's folder or a folder of checkpoints, those with a
-/// commit record, by step; of a folder without any, those of its folders (a grid). Errors: a place that doesn't exist or holds no
-/// checkpoint.
+/// commit record, by step, but for a temporary checkpoint; of a folder without any, those of its folders (a grid). Errors: a place that
+/// doesn't exist or holds no checkpoint.
 std::vector<std::filesystem::path> weights_files(const std::vector<std::string>& places);
 
 /// Verifies one file by the record beside it, if it has one that names it; without a record the file's own digests must do.

@@ -76,26 +76,40 @@ std::vector<Json> RunDirectory::metrics(const std::string& kind) const {
   return found;
 }
 
-void RunDirectory::cut_metrics(int64_t step) const {
+void RunDirectory::cut_metrics(int64_t step, bool evaluations) const {
   const fs::path path = path_ / "metrics.jsonl";
   if (!root_ || !fs::exists(path)) return;
   std::istringstream lines(read_file(path));
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
     const Json entry = Json::parse(line, nullptr, false);  // a line that was cut by a kill isn't JSON
-    if (entry.is_object() && entry.value("evaluated_at", entry.value("step", int64_t{0})) <= step) kept += line + "\n";
+    if (!entry.is_object()) continue;
+    const int64_t at = entry.value("evaluated_at", entry.value("step", int64_t{0}));
+    if (at < step || (at == step && !(evaluations && entry.value("kind", "") == "evaluate"))) kept += line + "\n";
   }
   write_file(path, kept);
 }
 
 void RunDirectory::retire_states(int64_t count, int64_t newest) const {
   if (!root_) return;
+  using Temporary = OpenEnds::Temporary;
   const auto steps = state_steps(checkpoints_);
   int64_t kept = 0;
+  bool newer = false;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     auto record = *step <= newest ? readable_record(record_path(checkpoints_, *step)) : std::nullopt;
-    if (!record || (record->state && ++kept <= count)) continue;
-    if (std::exchange(record->state, std::nullopt)) write_record(checkpoints_, *record);
+    if (!record) continue;
+    const Temporary temporary = std::exchange(record->open.temporary, Temporary::nothing);
+    if (record->state && (temporary == Temporary::nothing ? ++kept <= count : !newer)) {
+      newer = true;
+      continue;
+    }
+    if (temporary == Temporary::checkpoint) {
+      fs::remove(record_path(checkpoints_, *step));
+      fs::remove(weights_path(checkpoints_, *step));
+    } else if (std::exchange(record->state, std::nullopt)) {
+      write_record(checkpoints_, *record);
+    }
     fs::remove(state_path(checkpoints_, *step));  // also one whose record ceased to name it just before a kill
   }
 }

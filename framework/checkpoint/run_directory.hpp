@@ -31,10 +31,11 @@ class RunDirectory {
   /// The lines of metrics.jsonl of one kind. On rank 0 only; none on others.
   std::vector<Json> metrics(const std::string& kind) const;
   /// Drops the lines of metrics.jsonl that were written after `step` ("evaluated_at" says it where "step" is an average's), what
-  /// can't be read among them. Rank 0 works, others return.
-  void cut_metrics(int64_t step) const;
+  /// can't be read among them; with `evaluations`, also those of evaluations at `step` itself. Rank 0 works, others return.
+  void cut_metrics(int64_t step, bool evaluations = false) const;
   /// Of the states up to step `newest`, keeps the last `count` and removes the others, each after its record has ceased to name it.
-  /// What lies beyond (damaged, or the run would be there) and what can't be read doesn't count. On rank 0 only.
+  /// What is temporary (OpenEnds) doesn't count, and goes when there is a newer state. What lies beyond (damaged, or the run would be
+  /// there) and what can't be read doesn't count. On rank 0 only.
   void retire_states(int64_t count, int64_t newest) const;
 
  private:

@@ -1,5 +1,7 @@
 #include "comm/communicator.hpp"
 
+#include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "comm/collectives.hpp"
@@ -76,6 +78,18 @@ int64_t Communicator::sum(int64_t value) const {
   const auto values = gather_values(*this, value, MPI_INT64_T);
   return std::accumulate(values.begin(), values.end(), int64_t{0});
 }
+std::pair<double, int64_t> Communicator::sum_and_max(double value, int64_t code) const {
+  const Phase phase("communication");
+  const std::array mine{value, static_cast<double>(code)};
+  std::vector<std::array<double, 2>> all(static_cast<size_t>(size()));
+  LAWA_MPI(MPI_Allgather(mine.data(), 2, MPI_DOUBLE, all.data(), 2, MPI_DOUBLE, mpi_comm(*this)));
+  std::pair<double, int64_t> result{0, code};
+  for (const auto& [one, its_code] : all) {
+    result.first += one;
+    result.second = std::max(result.second, static_cast<int64_t>(its_code));
+  }
+  return result;
+}
 double Communicator::max(double value) const {
   const Phase phase("communication");
   double largest = 0;
@@ -118,10 +132,11 @@ std::vector<std::string> Communicator::gather(const std::string& text) const {
 void Communicator::together(const std::function<void()>& work) const {
   std::string message, place;
   bool failed = false;
+  int code = exit_error;
   try {
     work();
   } catch (const Error& error) {
-    message = error.what(), place = error.place, failed = true;
+    message = error.what(), place = error.place, code = error.exit_code, failed = true;
   } catch (const std::exception& error) {
     message = error.what(), place = "the standard library", failed = true;
   }
@@ -130,7 +145,8 @@ void Communicator::together(const std::function<void()>& work) const {
   const auto from_lowest = [&](const std::string& text) { return gather(rank() == lowest ? text : "")[static_cast<size_t>(lowest)]; };
   message = from_lowest(message);
   place = from_lowest(place);
-  throw Error(message, place);
+  code = std::stoi(from_lowest(std::to_string(code)));
+  throw Error(message, place, code);
 }
 
 void Communicator::on_root(const std::function<void()>& work) const {

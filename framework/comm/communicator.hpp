@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/error.hpp"
@@ -31,6 +32,8 @@ class Communicator {
   /// Added in the order of the ranks: repeats bit for bit.
   double sum(double value) const;
   int64_t sum(int64_t value) const;
+  /// The same, and with it, in one message, the largest of the ranks' codes, of at most 2^53.
+  std::pair<double, int64_t> sum_and_max(double value, int64_t code) const;
   double max(double value) const;
   int64_t max(int64_t value) const;
   /// Rank 0's text, on every rank.
@@ -40,7 +43,7 @@ class Communicator {
   std::vector<std::string> gather(const std::string& text) const;
 
   /// Runs work that may fail on some ranks only (files, say), then throws the same lawa::Error on all ranks if it failed on any:
-  /// the lowest failing rank's. Collective; `work` itself must not call collectives.
+  /// the lowest failing rank's message, place and exit code. Collective; `work` itself must not call collectives.
   void together(const std::function<void()>& work) const;
   /// The same, with the work on rank 0 only.
   void on_root(const std::function<void()>& work) const;

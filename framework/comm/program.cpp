@@ -24,20 +24,23 @@ bool everyone_comes(MPI_Comm comm) {
   return false;
 }
 
-void print_error(int rank, int size, const char* what, const std::string& place) {
+void print_error(int rank, int size, const std::string& what, const std::string& place) {
   const std::string from = size > 1 ? " [rank " + std::to_string(rank) + "]" : "";
-  std::fprintf(stderr, "lawa: error%s: %s (%s)\n", from.c_str(), what, place.c_str());
+  std::fprintf(stderr, "lawa: error%s: %s (%s)\n", from.c_str(), what.c_str(), place.c_str());
   std::fflush(stderr);
 }
 
-/// Prints the error once if all ranks failed, else from here; in the second case it doesn't return.
-void end_all_ranks(MPI_Comm comm, const char* what, const std::string& place) {
+/// Prints the error once if all ranks failed, else from here; in the second case it doesn't return. Returns its exit code. A program that
+/// was asked to stop says so, and it is no error.
+int end_all_ranks(MPI_Comm comm, const Error& error) {
   int rank = 0, size = 1;
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &size);
   const bool together = everyone_comes(comm);
-  if (rank == 0 || !together) print_error(rank, size, what, place);
+  if (together && rank == 0 && error.exit_code == exit_stopped) std::fprintf(stderr, "lawa: %s\n", error.what());
+  else if (rank == 0 || !together) print_error(rank, size, error.what(), error.place);
   if (!together) MPI_Abort(MPI_COMM_WORLD, exit_error);
+  return error.exit_code;
 }
 
 }  // namespace
@@ -53,14 +56,11 @@ int run_program(int argc, char** argv, const std::function<void(Communicator&, c
     Communicator comm = Communicator::world();
     body(comm, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
   } catch (const Error& error) {
-    end_all_ranks(errors_comm, error.what(), error.place);
-    status = error.exit_code;
+    status = end_all_ranks(errors_comm, error);
   } catch (const std::bad_alloc&) {
-    end_all_ranks(errors_comm, "out of memory", "the standard library");
-    status = exit_error;
+    status = end_all_ranks(errors_comm, Error("out of memory", "the standard library"));
   } catch (const std::exception& error) {
-    end_all_ranks(errors_comm, error.what(), "a library");
-    status = exit_error;
+    status = end_all_ranks(errors_comm, Error(error.what(), "a library"));
   }
   MPI_Comm_free(&errors_comm);
   MPI_Finalize();

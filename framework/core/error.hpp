@@ -7,7 +7,7 @@
 namespace lawa {
 
 /// Exit codes; 0 is that of a program that did what it was asked for.
-inline constexpr int exit_error = 1, exit_diverged = 3;
+inline constexpr int exit_error = 1, exit_diverged = 3, exit_stopped = 4;
 
 /// Something the user or the machine did wrong. `what()` is the whole message for people; `place` is where it was noticed.
 struct Error : std::runtime_error {

@@ -14,6 +14,7 @@
 
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "core/stop_request.hpp"
 
 namespace lawa {
 namespace {
@@ -138,6 +139,7 @@ std::string TokenSet::check_blocks(Range blocks, int64_t vocabulary) const {
     const Range here{first, first + ceiling(file.size(), scan_tokens)};
     const Range wanted = intersect(here, blocks);
     for (int64_t block = wanted.begin; block < wanted.end; ++block) {
+      stop_if_requested();
       const int64_t begin = (block - here.begin) * scan_tokens, count = std::min(scan_tokens, file.size() - begin);
       const auto tokens = file.tokens().subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
       uint16_t largest = 0;

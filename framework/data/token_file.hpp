@@ -48,7 +48,8 @@ class TokenSet {
 
   /// Reading every token once, in blocks, shared out over ranks: the set's digest, and a check that ids are below the vocabulary.
   int64_t blocks() const;
-  /// The digests of some blocks, 32 hexadecimal digits each. Errors: an id >= vocabulary (names the file, the place and the id).
+  /// The digests of some blocks, 32 hexadecimal digits each. Errors: an id >= vocabulary (names the file, the place and the id);
+  /// Stopped.
   std::string check_blocks(Range blocks, int64_t vocabulary) const;
 
  private:

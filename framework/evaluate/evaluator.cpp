@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/stop_request.hpp"
 #include "tensor/denormals.hpp"
 
 namespace lawa {
@@ -39,13 +40,15 @@ double Evaluator::summed_loss(const Exec& exec, LanguageModel& model, Range wind
   const Range mine = split(windows.size(), comm_->rank(), comm_->size());
   BatchBuffer buffer(batch_sequences_, length_);
   double loss = 0;
-  for (int64_t begin = mine.begin; begin < mine.end; begin += batch_sequences_) {
+  for (int64_t begin = mine.begin; begin < mine.end && stop_request() == no_stop; begin += batch_sequences_) {
     std::vector<std::span<const uint16_t>> batch;
     for (int64_t i = begin; i < std::min(begin + batch_sequences_, mine.end); ++i)
       batch.push_back(tokens_->consecutive_window(windows.begin + i, length_));
     loss += model.loss(exec, buffer.load(batch));
   }
-  return comm_->sum(loss);
+  const auto [sum, stop] = comm_->sum_and_max(loss, stop_request());
+  if (stop != no_stop) throw Stopped(static_cast<StopReason>(stop));  // a rank may have left some out
+  return sum;
 }
 
 EvaluationResult Evaluator::evaluate(const Exec& exec, LanguageModel& model) const {

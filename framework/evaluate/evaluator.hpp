@@ -26,7 +26,7 @@ class Evaluator {
   Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_sequences, int64_t length, const Communicator& comm,
             bool halves = false);
 
-  /// Collective.
+  /// Collective. Errors, on all ranks alike: Stopped, where one of them has been asked to (core/stop_request.hpp).
   EvaluationResult evaluate(const Exec& exec, LanguageModel& model) const;
 
  private:

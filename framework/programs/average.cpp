@@ -6,6 +6,7 @@
 #include "average/averager.hpp"
 #include "core/file_lock.hpp"
 #include "core/files.hpp"
+#include "core/stop_request.hpp"
 #include "programs/arguments.hpp"
 
 namespace lawa {
@@ -82,11 +83,17 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
 
   Log log(comm.root());
   say_steps(log, sources);
-  for (const PlannedFile& file : kept) {
-    const std::string digest = existing_average(comm, file.path).digest;
-    if (comm.root()) print_line(file, sources, digest, true);
-  }
-  const AveragingTotals totals = write_averages(comm, config.output, files, sources, log);
+  AveragingTotals totals;
+  const auto make = [&] {
+    for (const PlannedFile& file : kept) {
+      const std::string digest = existing_average(comm, file.path).digest;
+      if (comm.root()) print_line(file, sources, digest, true);
+    }
+    totals = write_averages(comm, config.output, files, sources, log);
+  };
+  saying_when_stopped(make, [&] {
+    return concat(": ", kept.size(), " of ", kept.size() + files.size(), " averages were there before and stay, of the others nothing is kept");
+  });
   for (size_t i = 0; comm.root() && i < files.size(); ++i) print_line(files[i], sources, totals.digests[i], false);
   std::fflush(stdout);
   if (files.empty()) return log.line(config.destination + ": every average is there already");

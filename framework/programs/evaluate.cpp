@@ -4,6 +4,7 @@
 #include "average/averages_in_memory.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/log.hpp"
+#include "core/stop_request.hpp"
 #include "evaluate/evaluator.hpp"
 #include "evaluate/gather_weights.hpp"
 #include "ops/gemm.hpp"
@@ -150,6 +151,11 @@ class Report {
   Report(const Communicator& comm, int64_t total) : log_(comm.root()), root_(comm.root()), total_(total) {}
 
   Log& log() { return log_; }
+  /// work(), which adds lines. Errors: Stopped, saying how many there are.
+  template <class Work>
+  void as_it_comes(Work&& work) {
+    saying_when_stopped(work, [&] { return concat(": ", done_, " of ", total_, " are evaluated"); });
+  }
   void add(const Json& line) {
     if (root_) std::printf("%s\n", line.dump().c_str());
     std::fflush(stdout);
@@ -171,14 +177,18 @@ void evaluate_averages(const Communicator& comm, const EvaluationConfig& config,
   const auto planned = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, "", output.precision);
   WeightsEvaluator evaluator(comm, keys);
   Report report(comm, std::ssize(planned));
-  for_each_average(comm, output, planned, sources, report.log(),
-                   [&](const MadeAverage& average) { report.add(evaluator.evaluate(average)); });
+  report.as_it_comes([&] {
+    for_each_average(comm, output, planned, sources, report.log(),
+                     [&](const MadeAverage& average) { report.add(evaluator.evaluate(average)); });
+  });
 }
 
 void evaluate_files(const Communicator& comm, const ConfigSource& keys, const std::vector<std::filesystem::path>& files) {
   WeightsEvaluator evaluator(comm, keys);
   Report report(comm, std::ssize(files));
-  for (const auto& file : files) report.add(evaluator.evaluate(file));
+  report.as_it_comes([&] {
+    for (const auto& file : files) report.add(evaluator.evaluate(file));
+  });
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "comm/program.hpp"
+#include "core/stop_request.hpp"
 #include "core/version.hpp"
 #include "programs/arguments.hpp"
 
@@ -11,14 +12,15 @@ struct Command {
   const char* name;
   const char* help;
   void (*run)(const lawa::Communicator&, const lawa::Arguments&);
+  bool stops;  ///< when it is asked to (core/stop_request.hpp)
   const char* option = "";
 };
 
 constexpr Command commands[] = {
-    {"train", "train a model, or go on with a run", lawa::train_command},
-    {"average", "average checkpoints of a run (LAWA and its kin)", lawa::average_command, "--rebuild"},
-    {"evaluate", "validation loss of weights files, or of averages of them", lawa::evaluate_command},
-    {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command},
+    {"train", "train a model, or go on with a run", lawa::train_command, true},
+    {"average", "average checkpoints of a run (LAWA and its kin)", lawa::average_command, true, "--rebuild"},
+    {"evaluate", "validation loss of weights files, or of averages of them", lawa::evaluate_command, true},
+    {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command, false},
 };
 
 void print_usage() {
@@ -32,6 +34,8 @@ void print_usage() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  for (const Command& command : commands)
+    if (argc > 1 && argv[1] == std::string(command.name) && command.stops) lawa::note_stop_signals();
   return lawa::run_program(argc, argv, [](lawa::Communicator& comm, const std::vector<std::string>& words) {
     const std::string name = words.empty() ? "--help" : words[0];
     if (name == "--help" || name == "-h" || name == "help") {

@@ -17,6 +17,10 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}   # a rank a core; BLAS threads on 
 
 export OMPI_MCA_pml=${OMPI_MCA_pml:-ob1}       # one machine: shared memory; looking for networks takes 0.2 s of every start
 
+# Asked to end by SIGINT or SIGTERM, mpirun waits so many seconds, sends SIGTERM to the ranks, waits again, and kills them. SIGUSR1 it
+# passes on at once. It waits as long, too, where one rank has ended with an error and others are about to.
+export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-5}
+
 if ((EUID == 0)); then   # Open MPI asks twice before it runs as root (containers, CI)
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi

@@ -92,7 +92,8 @@ Json Trainer::load(const std::filesystem::path& weights, bool state) {
 StepResult Trainer::train_step() {
   std::optional<DenormalsAsZero> fast(std::in_place);
   const int64_t next = step_ + 1;
-  const double loss = comm_->sum(accumulate_gradients());
+  const double mine = accumulate_gradients();
+  const auto [loss, stop] = comm_->sum_and_max(mine, stop_request());
   const double norm = std::sqrt(comm_->sum(in_phase("optimizer", [&] { return squared_norm(exec_, gradient_); })));
   const double lr = learning_rate(config_->schedule, next);
   if (!std::isfinite(loss) || !std::isfinite(norm)) throw Diverged({next, loss, lr, norm});
@@ -101,7 +102,7 @@ StepResult Trainer::train_step() {
   fast.reset();  // averages are exact
   in_phase("averages", [&] { averages_.observe(exec_, next, optimizer_.master()); });
   step_ = next;
-  return {step_, loss, lr, norm};
+  return {step_, loss, lr, norm, static_cast<StopReason>(stop)};
 }
 
 /// Leaves the sum over ranks in gradient_; returns this rank's part of the mean loss [nats/token].
@@ -178,14 +179,15 @@ void Trainer::save_average(size_t i, const std::filesystem::path& folder, const 
   comm_->on_root([&] { write_record(folder, {header.step, header.trained_tokens, header.trajectory_hash, file, {}}, options.fsync); });
 }
 
-void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const WriteOptions& options) const {
+void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const OpenEnds& open,
+                   const WriteOptions& options) const {
   FlatHeader header = run;
   header.step = step_;
   header.trained_tokens = tokens();
   header.table = *table_;
   exec_.fence();
   CommitRecord record{.step = header.step, .trained_tokens = header.trained_tokens, .trajectory_hash = header.trajectory_hash,
-                      .weights = {}, .state = {}};
+                      .weights = {}, .state = {}, .open = open};
   if (state) {
     FlatHeader of_state = header;
     of_state.kind = "state";

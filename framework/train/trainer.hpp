@@ -5,6 +5,7 @@
 #include "average/online.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "comm/communicator.hpp"
+#include "core/stop_request.hpp"
 #include "data/token_file.hpp"
 #include "evaluate/evaluator.hpp"
 #include "model/language_model.hpp"
@@ -12,10 +13,12 @@
 
 namespace lawa {
 
-/// What a step reports. loss: of the batch that made the step, nats/token over all ranks.
+/// What a step reports. loss: of the batch that made the step, nats/token over all ranks. stop: why the run should end behind it, where
+/// any rank has been asked to.
 struct StepResult {
   int64_t step = 0;
   double loss = 0, lr = 0, grad_norm = 0;
+  StopReason stop = no_stop;
 };
 
 /// The run has diverged: the loss or the gradients' norm of a step isn't finite. On every rank alike.
@@ -40,8 +43,9 @@ class Trainer {
   /// Accumulate gradients, reduce-scatter, norm, AdamW on my range, all-gather; the averages take what they need. Collective.
   /// Errors: Diverged.
   StepResult train_step();
-  /// Writes the checkpoint of the present step, and its record last. Collective.
-  void save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const WriteOptions& options) const;
+  /// Writes the checkpoint of the present step, and its record last, with `open` in it. Collective.
+  void save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const OpenEnds& open,
+            const WriteOptions& options) const;
 
   int64_t step() const { return step_; }
   /// Training tokens that made the present weights.

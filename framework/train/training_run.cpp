@@ -1,8 +1,6 @@
 #include "train/training_run.hpp"
 
-#include <cmath>
 #include <cstdio>
-#include <limits>
 #include <memory>
 #include <optional>
 
@@ -12,9 +10,10 @@
 #include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
-#include "train/evaluation_steps.hpp"
+#include "train/evaluations.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
+#include "train/time_limit.hpp"
 #include "train/trainer.hpp"
 
 namespace lawa {
@@ -29,22 +28,15 @@ std::string checked_digest(const Communicator& comm, const TokenSet& tokens, int
 
 namespace {
 
-/// An average as it is evaluated.
-struct AverageModel {
-  size_t average;  ///< which of the trainer's averages
-  AverageSpec spec;
-  EvaluationSteps steps;
-};
+constexpr double slow_disk_rate = 1e8;  // bytes/s: what a save takes before one has been timed
 
 /// Every `every` steps, and at the last one.
 bool due(int64_t every, int64_t step, int64_t last) { return step == last || (every > 0 && step % every == 0); }
 
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 class TrainingRun {
  public:
   TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source, double measured_from)
-      : comm_(comm), config_(config), log_(log), measured_from_(measured_from),
+      : comm_(comm), config_(config), log_(log), measured_from_(measured_from), stop_rule_(config),
         table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)) {
     const Phase phase(start_phase);
     LAWA_CHECK(multiplies_in(precision_of(config)), "precision", source.where("precision"), ": this build on this processor can't multiply ",
@@ -60,28 +52,27 @@ class TrainingRun {
     if (complete()) return;
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
-    if (validation_)
-      evaluator_.emplace(*validation_, config.data.validation_sequences, micro, config.model.context, comm, config.evaluate.halves);
-    for (const OnlineAverageConfig& average : config.averages)
-      for (const AverageSpec& spec : models_of(average))
-        models_.push_back({trainer_->averages().find(average), spec, evaluation_steps(average, config.evaluate)});
+    if (validation_) evaluations_.emplace(config, comm, *validation_, micro, *trainer_);
     speed_.flops_per_token = flops_per_token(config.model);
     announce(micro);
   }
 
   void train() {
-    if (!trainer_ && stopped()) return say_stopped(final_step_);
+    if (!trainer_ && stop_rule_.met()) return say_stopped(final_step_);
     if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(final_step_) + " steps");
     begin();
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
-    losses_ = recorded_losses();
-    for (const int64_t last = config_.schedule.steps; trainer_->step() < last && !stopped();) {
-      const int64_t step = make_step().step;
-      if (evaluator_) evaluate();
-      const bool state = stopped() || due(config_.checkpoint.state_steps, step, last);
-      if (state || due(config_.checkpoint.steps, step, last)) save(state);
+    stop_rule_.restart(comm_, directory_->metrics("evaluate"));
+    if (open_.evaluation) make_missing_evaluation();
+    const auto saved_bytes = static_cast<double>(12 * table_.size() + trainer_->averages().most_bytes() * comm_.size());
+    limit_.emplace(config_.run.wall_seconds, 1 + saved_bytes / slow_disk_rate);
+    while (!over()) {
+      make_step();
+      if (evaluations_) evaluate();
+      save_what_is_due();
+      if (stop_ != no_stop && (open_.evaluation || !over())) stop();
     }
-    if (stopped()) say_stopped(trainer_->step());
+    if (stop_rule_.met()) say_stopped(trainer_->step());
     summarise();
   }
 
@@ -110,18 +101,19 @@ class TrainingRun {
               std::to_string(config_.stop.patience) + " evaluations (stop.patience)");
   }
 
-  /// True when the run's last checkpoint is there and whole: that of the schedule's last step, or where the stop rule ended the run.
-  /// Collective.
+  /// True when the run's last checkpoint is there and whole: that of the schedule's last step, or where the stop rule ended the run; and
+  /// nothing is left to be evaluated. Collective.
   bool complete() {
     int64_t whole = 0;
-    losses_ = recorded_losses();
+    stop_rule_.restart(comm_, directory_->metrics("evaluate"));
     comm_.on_root([&] {
       const auto steps = recorded_steps(directory_->checkpoints());
-      if (steps.empty() || steps.back() != (stopped() ? last_trained_step() : config_.schedule.steps)) return;
+      if (steps.empty() || steps.back() != (stop_rule_.met() ? last_trained_step() : config_.schedule.steps)) return;
       final_step_ = steps.back();
       try {
-        verify_file(directory_->checkpoints(), read_record(record_path(directory_->checkpoints(), steps.back())).weights);
-        whole = 1;
+        const CommitRecord record = read_record(record_path(directory_->checkpoints(), steps.back()));
+        verify_file(directory_->checkpoints(), record.weights);
+        whole = record.open.evaluation ? 0 : 1;
       } catch (const Error& damaged) {  // begin() reports it and makes it again
         whole = 0;
       }
@@ -173,7 +165,7 @@ class TrainingRun {
         log_.line("skipped the checkpoint of step " + std::to_string(*step) + ": " + *problem);
         continue;
       }
-      comm_.on_root([&] { directory_->cut_metrics(*step); });
+      comm_.on_root([&] { directory_->cut_metrics(*step, open_.evaluation); });
       return report_resume(*step, damaged);
     }
     LAWA_CHECK(damaged == 0, "run.directory: ", config_.run.directory, ": no checkpoint that a run can go on from is whole (", damaged,
@@ -199,7 +191,7 @@ class TrainingRun {
   /// all ranks alike, so all of them take the next candidate together. Collective.
   std::optional<std::string> try_resume(int64_t step) {
     const fs::path& folder = directory_->checkpoints();
-    int64_t has_state = 0;
+    int64_t has_state = 0, evaluation = 0;
     try {
       comm_.on_root([&] {
         const CommitRecord record = read_record(record_path(folder, step));
@@ -207,17 +199,21 @@ class TrainingRun {
         verify_file(folder, record.weights);
         verify_file(folder, *record.state);
         has_state = 1;
+        evaluation = record.open.evaluation ? 1 : 0;
       });
       if (comm_.broadcast(has_state) == 0) return "";
       averages_changed_ = trainer_->load(weights_path(folder, step), true);
+      open_.evaluation = comm_.broadcast(evaluation) == 1;
       return std::nullopt;
     } catch (const Error& error) {
       return error.what();
     }
   }
 
+  bool over() const { return trainer_->step() >= config_.schedule.steps || stop_rule_.met(); }
+
   /// The next step, timed and reported. Errors: Diverged, which metrics.jsonl has got a line of then.
-  StepResult make_step() {
+  void make_step() {
     try {
       const Stopwatch clock;
       const StepResult result = in_phase(training_phase, [&] {
@@ -225,8 +221,11 @@ class TrainingRun {
         trainer_->exec().fence();
         return step;
       });
-      report(result, clock.seconds());
-      return result;
+      const double seconds = clock.seconds();
+      limit_->made_step(seconds);
+      stop_ = result.stop;
+      open_ = {};
+      report(result, seconds);
     } catch (const Diverged& diverged) {
       record_divergence(diverged.result);
       throw;
@@ -268,70 +267,64 @@ class TrainingRun {
     directory_->append(line);
   }
 
-  /// What is due now: the plain weights, then a line for each average that is new since it was due before, at its newest member's step.
+  /// What is due now; where the run is to stop, it is left to the next start, and the checkpoint of this step will say so.
   void evaluate() {
-    const OnlineAverages& averages = trainer_->averages();
-    std::vector<const AverageModel*> now;
-    for (const AverageModel& model : models_)
-      if (is_due(model)) now.push_back(&model);
-    if (now.empty() && !run_evaluates(trainer_->step())) return;
-    const Phase phase(evaluation_phase);
-    evaluate_model("plain", {{"scheme", "plain"}, {"window", 1}, {"stride", 0}}, trainer_->step());
-    for (const AverageModel* model : now)
-      trainer_->with_average(model->average, model->spec, [&] {
-        const Json description = lawa::describe(model->spec, averages.snapshots(model->average));
-        evaluate_model(name(model->spec), description, averages.step(model->average));
-      });
-  }
-  bool run_evaluates(int64_t step) const { return evaluation_steps(config_.evaluate).contains(step, config_.schedule.steps); }
-
-  /// What has the present weights in it is of this step or of none.
-  bool is_due(const AverageModel& model) const {
-    const int64_t step = trainer_->step(), newest = trainer_->averages().step(model.average);
-    if (!model.steps.contains(step, config_.schedule.steps)) return false;
-    return model.spec.holds_plain() ? newest == step : newest > model.steps.newest_before(step);
+    if (stop_ != no_stop) {
+      open_.evaluation = evaluations_->due();
+      return;
+    }
+    stop_ = evaluations_->make([&](const Json& line) {
+      directory_->append(line);
+      stop_rule_.add(line);
+    });
+    open_.evaluation = stop_ != no_stop;
   }
 
-  void evaluate_model(const std::string& name, const Json& description, int64_t step) {
-    const Stopwatch clock;
-    const EvaluationResult result = evaluator_->evaluate(trainer_->exec(), trainer_->model());
-    Json line = {{"kind", "evaluate"}, {"step", step}, {"model", name}};
-    line.update(description);
-    line["loss"] = number(result.loss);
-    if (result.halves) line.update({{"tune_loss", number(result.halves->tune_loss)}, {"report_loss", number(result.halves->report_loss)}});
-    line.update({{"validation_tokens", result.tokens}, {"trained_tokens", trainer_->tokens_until(step)}, {"seconds", clock.seconds()}});
-    if (name != "plain") line["evaluated_at"] = trainer_->step();
-    directory_->append(line);
-    if (counts(line)) losses_.push_back(result.loss);
+  /// At the step of the checkpoint that the run goes on from. Errors: Stopped.
+  void make_missing_evaluation() {
+    if (evaluations_) evaluate();
+    if (stop_ != no_stop) stop();
+    directory_->make_metrics_durable();
+    comm_.on_root([&] {
+      CommitRecord record = read_record(record_path(directory_->checkpoints(), trainer_->step()));
+      record.open.evaluation = false;
+      write_record(directory_->checkpoints(), record, config_.checkpoint.fsync);
+    });
   }
 
-  /// Whether the stop rule looks at an evaluation. Those of the plain weights beside an average alone are none of its: an average
-  /// doesn't change when a run ends.
-  bool counts(const Json& line) const {
-    const std::string& model = config_.stop.model;
-    return line.value("model", "") == model && (model != "plain" || run_evaluates(line.value("step", int64_t{0})));
+  /// The checkpoint that is due, if one is; with what going on needs where the run is to stop. A request that comes meanwhile counts.
+  void save_what_is_due() {
+    const int64_t step = trainer_->step(), last = config_.schedule.steps;
+    const bool state = stop_rule_.met() || due(config_.checkpoint.state_steps, step, last);
+    const bool weights = state || due(config_.checkpoint.steps, step, last);
+    if (stop_ != no_stop && !state) {
+      open_.temporary = weights ? OpenEnds::Temporary::state : OpenEnds::Temporary::checkpoint;
+      save(true);
+    } else if (weights) {
+      save(state);
+      stop_ = static_cast<StopReason>(comm_.max(static_cast<int64_t>(stop_request())));
+      if (stop_ != no_stop && !state) return save_what_is_due();
+    }
   }
 
-  /// The losses that the stop rule looks at, from the lines of metrics.jsonl; one that was no number is infinite. Collective.
-  std::vector<double> recorded_losses() {
-    Json lines = Json::array();
-    for (const Json& line : directory_->metrics("evaluate"))
-      if (counts(line)) lines.push_back(line.value("loss", Json()));
-    std::vector<double> losses;
-    for (const Json& loss : Json::parse(comm_.broadcast(lines.dump())))
-      losses.push_back(loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::infinity());
-    return losses;
+  /// Reports that the run ends here, its checkpoint being saved. Collective. Errors: Stopped, in any case.
+  void stop() {
+    const double seconds = comm_.max(seconds_since_stop_request());
+    directory_->append({{"kind", "stopped"}, {"step", trainer_->step()}, {"signal", name(stop_)}, {"seconds_to_durable", seconds}});
+    directory_->make_metrics_durable();
+    throw Stopped(stop_, " at step " + std::to_string(trainer_->step()) + ": saved; the same command goes on");
   }
-  bool stopped() const { return patience_is_over(losses_, config_.stop.patience); }
 
   void save(bool state) {
     const Phase phase(checkpoint_phase);
     const Stopwatch clock;
     const WriteOptions options{.fsync = config_.checkpoint.fsync};
-    save_averages(options);  // before the checkpoint: what a kill prevents is done again from the one before
+    // Before the checkpoint: what a kill prevents is done again from the one before. A stop alone makes no averages due.
+    if (open_.temporary != OpenEnds::Temporary::checkpoint) save_averages(options);
     if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past
-    trainer_->save(directory_->checkpoints(), header_, state, options);
+    trainer_->save(directory_->checkpoints(), header_, state, open_, options);
     comm_.on_root([&] { directory_->retire_states(config_.checkpoint.keep_states, trainer_->step()); });
+    limit_->saved(clock.seconds());
     directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
   }
 
@@ -355,10 +348,12 @@ class TrainingRun {
   FlatHeader header_;
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<Trainer> trainer_;  ///< none when the run is complete
-  std::optional<Evaluator> evaluator_;
-  std::vector<AverageModel> models_;
+  std::optional<Evaluations> evaluations_;
+  std::optional<TimeLimit> limit_;
+  StopRule stop_rule_;
+  StopReason stop_ = no_stop;  ///< of the present step, on all ranks alike
+  OpenEnds open_;              ///< of the present step's checkpoint
   Json averages_changed_ = Json::object();  ///< by the last resume
-  std::vector<double> losses_;           ///< of stop.model, one an evaluation
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
   int64_t final_step_ = 0;  ///< of a complete run, on rank 0
   Speed speed_;  ///< of all steps of this start

@@ -50,7 +50,8 @@ class Project:
         return [sys.executable, str(self.root / "experiments" / "run.py"), "made_up", "--scale", "smoke", *map(str, words)]
 
     def environment(self, out):
-        return {name: value for name, value in os.environ.items() if name not in ("LAWA_TEXT",)} | {"LAWA_OUT": str(out)}
+        mine = {"LAWA_OUT": str(out), "OMPI_MCA_odls_base_sigkill_timeout": "0"}   # no waiting for the other ranks of a failed run
+        return {name: value for name, value in os.environ.items() if name not in ("LAWA_TEXT",)} | mine
 
     def run(self, *words, out="out", code=0):
         result = subprocess.run(self.command(*words), text=True, capture_output=True, timeout=200, env=self.environment(self.root / out))
@@ -239,6 +240,22 @@ def test_a_launcher_that_is_none_is_named(made):
     result = subprocess.run(made.command(), text=True, capture_output=True, timeout=60,
                             env=made.environment(made.root / "launcher") | {"LAWA_LAUNCH": "srun -n {n}"})
     assert result.returncode == 1 and "LAWA_LAUNCH='srun -n {n}': expected words with {ranks}" in result.stderr
+
+
+def test_an_interrupted_driver_has_its_runs_save(made):
+    log = lambda: "".join(path.read_text() for path in made.root.glob("interrupted/smoke/runs/*/log.txt"))   # noqa: E731
+    process = subprocess.Popen(made.command(), env=made.environment(made.root / "interrupted"), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and " tokens/s" not in log():   # until one is training
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 1 and error.endswith("experiments: stopped; run it again to go on\n") and "Traceback" not in error
+    assert "stopped by SIGUSR1 at step" in log() or "done: " in log()
+    again = subprocess.run(made.command("--dry-run"), text=True, capture_output=True, env=made.environment(made.root / "interrupted")).stdout
+    assert "failed" not in again and "running" not in again
+    made.run(out="interrupted")
+    assert made.file("data.csv", "interrupted").read_bytes() == made.file("data.csv").read_bytes()
 
 
 def test_a_run_that_diverges_or_fails_does_not_stop_the_others(made):

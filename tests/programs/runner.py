@@ -40,8 +40,9 @@ class Result:
 
 
 def start(*words, ranks=1):
-    """Starts `lawa words…` in a session of its own, in the current folder."""
-    command = ["mpirun", "-np", ranks, "--oversubscribe", "--bind-to", "none", PROGRAM, *words]
+    """Starts `lawa words…` in a session of its own, in the current folder; on no ranks: without mpirun."""
+    launcher = ["mpirun", "-np", ranks, "--oversubscribe", "--bind-to", "none"] if ranks else []
+    command = [*launcher, PROGRAM, *words]
     return subprocess.Popen([str(word) for word in command], env=ENVIRONMENT, text=True, start_new_session=True,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 

@@ -1,4 +1,4 @@
-"""How a program ends: 0, 1 after an error, 3 where a run has diverged, with the last line of metrics.jsonl."""
+"""How a program ends: 0, 1 after an error, 3 where a run has diverged, 4 where it was stopped (as test_signals.py does it)."""
 import math
 import subprocess
 
@@ -31,7 +31,10 @@ def test_a_run_that_diverged_goes_on_from_its_last_state(place):
     assert next(line["step"] for line in metrics("new") if line["kind"] == "resume") == 1
 
 
-@pytest.mark.parametrize("words, code", [(DIVERGING, 3), (("train", "none.toml"), 1), (("--help",), 0)])
+STOPPING = ("train", TINY, "settings.toml", "run.directory=new", "run.wall_seconds=0.1")
+
+
+@pytest.mark.parametrize("words, code", [(DIVERGING, 3), (STOPPING, 4), (("train", "none.toml"), 1), (("--help",), 0)])
 def test_every_rank_has_the_exit_code(place, words, code):
     """mpirun itself has only one: each rank's shell prints its own."""
     command = ["mpirun", "-np", "3", "--oversubscribe", "--bind-to", "none", "sh", "-c", '"$@" >&2; echo "code $?"', "sh", PROGRAM, *words]
@@ -42,4 +45,4 @@ def test_every_rank_has_the_exit_code(place, words, code):
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"]], ids=" ".join)
 def test_help_names_the_exit_codes(words):
     help = succeed(*words).out
-    assert "Exit codes" in help and "1 an error" in help and "3 the run diverged" in help
+    assert all(part in help for part in ("Exit codes", "1 an error", "3 the run diverged", "4 stopped on\nrequest: SIGUSR1, SIGTERM or"))

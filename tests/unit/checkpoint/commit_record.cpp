@@ -34,6 +34,21 @@ TEST(CommitRecord, SurvivesItsFile) {
   }
 }
 
+TEST(CommitRecord, SaysWhatAStopHasLeftOpen) {
+  using Temporary = OpenEnds::Temporary;
+  const TemporaryDirectory folder;
+  CommitRecord record = record_at(20);
+  EXPECT_EQ(record.to_json().size(), 4u) << "nothing, as a rule";
+  for (const Temporary temporary : {Temporary::nothing, Temporary::state, Temporary::checkpoint})
+    for (const bool evaluation : {false, true}) {
+      record.open = {temporary, evaluation};
+      write_record(folder.path(), record);
+      const OpenEnds again = read_record(folder / "step_00000020.json").open;
+      EXPECT_EQ(again.temporary, temporary);
+      EXPECT_EQ(again.evaluation, evaluation);
+    }
+}
+
 TEST(CommitRecord, AFormerNameOfItsTokensIsRead) {
   const TemporaryDirectory folder;
   std::string text = record_at(20).to_json().dump();
@@ -110,6 +125,10 @@ TEST(WeightsFiles, AreFoundByRunByFolderAndByName) {
   const fs::path first = weights_path(folder, 10), second = weights_path(folder, 20);
   EXPECT_THAT(weights_files({run.path().string()}), ElementsAre(first, second));
   EXPECT_THAT(weights_files({folder.string()}), ElementsAre(first, second));
+  CommitRecord left = record_at(30);
+  left.open.temporary = OpenEnds::Temporary::checkpoint;
+  write_record(folder, left);
+  EXPECT_THAT(weights_files({folder.string()}), ElementsAre(first, second)) << "averages don't depend on when a run was stopped";
   write_file(run / "lonely.h5", "no record beside it");
   EXPECT_THAT(weights_files({(run / "lonely.h5").string(), folder.string()}), ElementsAre(run / "lonely.h5", first, second));
 }

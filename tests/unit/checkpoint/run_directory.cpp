@@ -156,6 +156,18 @@ TEST_F(RunDirectories, CutMetricsAfterAStepAndWhereTheyAreTorn) {
   EXPECT_EQ(read_file(run / "metrics.jsonl"), kept + "{\"step\":3}\n");
 }
 
+TEST_F(RunDirectories, EvaluationsOfTheStepItselfAreCutWhenTheyAreMadeAgain) {
+  const RunDirectory directory(comm, run, "abc");
+  const std::string first = R"({"kind":"evaluate","step":5})" "\n" R"({"kind":"train","step":10})" "\n";
+  const std::string last = R"({"kind":"stopped","step":10})" "\n";
+  const std::string evaluations = R"({"kind":"evaluate","step":10})" "\n" R"({"kind":"evaluate","step":8,"evaluated_at":10})" "\n";
+  write_file(run / "metrics.jsonl", first + evaluations + last);
+  directory.cut_metrics(10);
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), first + evaluations + last);
+  directory.cut_metrics(10, true);
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), first + last);
+}
+
 TEST_F(RunDirectories, AnAveragesLineIsCutByWhenItWasEvaluated) {
   const RunDirectory directory(comm, run, "abc");
   const std::string kept = "{\"kind\":\"evaluate\",\"step\":8,\"evaluated_at\":10}\n";
@@ -196,6 +208,31 @@ TEST_F(RunDirectories, RetireStatesButTheNewestAndTheirRecordsStayTrue) {
   write_file(state_path(checkpoints, 30), "orphan");  // what a kill leaves between the new record and the removal
   directory.retire_states(1, 50);
   EXPECT_THAT(with_state(), ElementsAre(50));
+}
+
+TEST_F(RunDirectories, WhatIsTemporaryGoesWithTheNextState) {
+  using Temporary = OpenEnds::Temporary;
+  const RunDirectory directory(comm, run, "abc");
+  const fs::path checkpoints = directory.checkpoints();
+  const auto write = [&](int64_t step, Temporary temporary) {
+    write_file(weights_path(checkpoints, step), "weights");
+    write_file(state_path(checkpoints, step), "state");
+    write_record(checkpoints, {step, 96 * step, "abc", describe_file(weights_path(checkpoints, step), {}),
+                               describe_file(state_path(checkpoints, step), {}), {temporary, false}});
+    directory.retire_states(2, step);
+  };
+  for (const int64_t step : {10, 20}) write(step, Temporary::nothing);
+  write(25, Temporary::checkpoint);
+  EXPECT_THAT(state_steps(checkpoints), ElementsAre(10, 20, 25)) << "it doesn't crowd out others";
+  write(27, Temporary::state);
+  EXPECT_THAT(state_steps(checkpoints), ElementsAre(10, 20, 27));
+  EXPECT_THAT(recorded_steps(checkpoints), ElementsAre(10, 20, 27));
+  EXPECT_FALSE(fs::exists(weights_path(checkpoints, 25)));
+  write(30, Temporary::nothing);
+  EXPECT_THAT(state_steps(checkpoints), ElementsAre(20, 30));
+  EXPECT_THAT(recorded_steps(checkpoints), ElementsAre(10, 20, 27, 30)) << "the weights of step 27 were due";
+  const CommitRecord record = read_record(record_path(checkpoints, 27));
+  EXPECT_FALSE(record.state || record.open.temporary != Temporary::nothing);
 }
 
 }  // namespace

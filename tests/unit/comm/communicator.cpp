@@ -32,6 +32,18 @@ TEST(Communicator, SumsDoublesInTheOrderOfTheRanks) {
   EXPECT_EQ(comm.sum(value(comm.rank())), expected);
 }
 
+TEST(Communicator, ASumTakesTheLargestCodeWithIt) {
+  const auto comm = Communicator::world();
+  constexpr std::array order_matters{1e16, -1e16, 1.0};
+  const double value = order_matters[static_cast<size_t>(comm.rank() % 3)];
+  for (int chosen = 0; chosen < comm.size(); ++chosen) {  // one rank alone has something to say
+    const auto [sum, code] = comm.sum_and_max(value, comm.rank() == chosen ? 3 : 0);
+    EXPECT_EQ(sum, comm.sum(value));
+    EXPECT_EQ(code, 3);
+  }
+  EXPECT_EQ(comm.sum_and_max(value, 0).second, 0);
+}
+
 TEST(Communicator, SumsAndMaximaOfIntegersAreExact) {
   const auto comm = Communicator::world();
   const int64_t large = (int64_t{1} << 53) + 1;  // not a double
@@ -62,6 +74,20 @@ TEST(Communicator, AnErrorOnSomeRanksReachesAll) {
   const auto work = [&] { LAWA_CHECK(comm.rank() < lowest, "rank ", comm.rank(), " can't"); };
   EXPECT_EQ(error_of([&] { comm.together(work); }), concat("rank ", lowest, " can't"));
   EXPECT_EQ(comm.sum(int64_t{1}), comm.size()) << "nobody waits for a message that never comes";
+}
+
+TEST(Communicator, AnErrorsExitCodeReachesAllRanks) {
+  const auto comm = Communicator::world();
+  for (int chosen = 0; chosen < comm.size(); ++chosen) {
+    try {
+      comm.together([&] {
+        if (comm.rank() == chosen) throw Error("asked to stop", "here", exit_stopped);
+      });
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit_code, exit_stopped);
+    }
+  }
 }
 
 TEST(Communicator, ForeignExceptionsReachAllRanksToo) {
