@@ -39,7 +39,8 @@ std::string name(StopReason reason) {
   return names.at(static_cast<size_t>(reason));
 }
 
-// The handler gets a stack of its own: oneDNN's kernels point the stack register into their heap buffers, and what a handler puts
+// The handler gets a stack of its own (the main thread, which takes the signals of a process, does): oneDNN's kernels point the stack
+// register into their heap buffers, and what a handler puts
 // there overwrites the heap.
 void note_stop_signals() {
   static std::array<char, 1 << 16> memory;

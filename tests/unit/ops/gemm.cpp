@@ -4,7 +4,12 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
 
+#include "core/stop_request.hpp"
+#include "core/timer.hpp"
 #include "ops/gemm_rate.hpp"
 #include "reference/gemm.hpp"
 #include "support/errors.hpp"
@@ -149,6 +154,33 @@ TYPED_TEST(Gemm, RefusesShapesThatDoNotFit) {
   EXPECT_THAT(error_of(product_of({2, 3}, no, {3, 5}, no, {2, 4})), HasSubstr("into (2, 4)"));
   EXPECT_THAT(error_of(product_of({2, 3}, yes, {3, 5}, no, {3, 5})), HasSubstr("(3, 2) times (3, 5)"));
   EXPECT_THAT(error_of(product_of({2, 3}, no, {3, 5}, yes, {2, 5})), HasSubstr("(2, 3) times (5, 3)"));
+}
+
+/// Multiplies for a while as thousands of signals a second come in; true when all products repeat. For a process of its own.
+bool repeats_under_signals() {
+  note_stop_signals();
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGUSR1;
+  timer_t timer{};
+  constexpr timespec often{.tv_sec = 0, .tv_nsec = 200'000};
+  const itimerspec every{.it_interval = often, .it_value = often};
+  if (::timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || ::timer_settime(timer, 0, &every, nullptr) != 0) return false;
+  bool same = true;
+  for (const Stopwatch clock; same && clock.seconds() < 0.5;)
+    for (const auto& [m, n, k] : {Shape{128, 256, 32}, Shape{256, 32, 128}, Shape{128, 32, 256}})
+      for (const bool ta : {false, true})
+        for (const bool tb : {false, true}) {
+          const auto a = ta ? operand<float>(k, m, 1) : operand<float>(m, k, 1), b = tb ? operand<float>(n, k, 2) : operand<float>(k, n, 2);
+          const Operand<float> first = empty_operand<float>(m, n), second = empty_operand<float>(m, n);
+          for (const Operand<float>& c : {first, second}) gemm(Exec(), 1, a.block(), transpose(ta), b.block(), transpose(tb), 0, c.block());
+          same = same && same_bits(first.inside().values, second.inside().values);
+        }
+  return same && stop_request() == user_signal;
+}
+
+TEST(GemmUnderSignals, RepeatsAndLeavesTheHeapWhole) {
+  EXPECT_EXIT(std::_Exit(repeats_under_signals() ? 0 : 1), testing::ExitedWithCode(0), "");
 }
 
 TEST(GemmRate, IsPositiveAndFinite) {
