@@ -22,16 +22,17 @@ std::optional<CommitRecord> readable_record(const fs::path& path) {
 
 }  // namespace
 
-RunDirectory::RunDirectory(const Communicator& comm, const fs::path& path, const std::string& trajectory_hash)
+RunDirectory::RunDirectory(const Communicator& comm, const fs::path& path, const std::string& trajectory_hash,
+                           const LockPatience& patience)
     : path_(path), checkpoints_(path / "checkpoints"), root_(comm.root()) {
-  comm.on_root([&] { open_on_root(trajectory_hash); });
+  comm.on_root([&] { open_on_root(trajectory_hash, patience); });
 }
 
-void RunDirectory::open_on_root(const std::string& trajectory_hash) {
+void RunDirectory::open_on_root(const std::string& trajectory_hash, const LockPatience& patience) {
   std::error_code error;
   fs::create_directories(checkpoints_, error);
   LAWA_CHECK(!error, "run.directory: ", path_.string(), " can't be made: ", error.message());
-  lock_.emplace(path_ / "run.lock");
+  lock_.emplace(path_ / "run.lock", FileLock::End::keep, patience);
   const fs::path provenance = path_ / "provenance.json";
   if (fs::exists(provenance)) {
     const Json found = Json::parse(read_file(provenance), nullptr, false);
@@ -57,6 +58,7 @@ void RunDirectory::describe(const std::string& config, const Json& provenance) c
 
 void RunDirectory::append(const Json& line) const {
   if (!root_) return;
+  lock_->check();
   std::ofstream file(path_ / "metrics.jsonl", std::ios::app);
   file << line.dump() << '\n' << std::flush;
   LAWA_CHECK(file, (path_ / "metrics.jsonl").string(), ": can't be written");

@@ -14,9 +14,10 @@ namespace lawa {
 
 class RunDirectory {
  public:
-  /// Makes the folder, or goes on in one that was made for the same trajectory. Collective. Errors: another process is running
-  /// in it; it holds another trajectory; it can't be written.
-  RunDirectory(const Communicator& comm, const std::filesystem::path& path, const std::string& trajectory_hash);
+  /// Makes the folder, or goes on in one that was made for the same trajectory; waits for another process that is running in it.
+  /// Collective. Errors: FileLock's; it holds another trajectory; it can't be written.
+  RunDirectory(const Communicator& comm, const std::filesystem::path& path, const std::string& trajectory_hash,
+               const LockPatience& patience = {});
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
@@ -24,7 +25,7 @@ class RunDirectory {
   const std::filesystem::path& checkpoints() const { return checkpoints_; }
   /// Writes config.toml and provenance.json. Rank 0 writes, others return.
   void describe(const std::string& config, const Json& provenance) const;
-  /// Appends a line to metrics.jsonl; handed to the system at once. Rank 0 writes, others return.
+  /// Appends a line to metrics.jsonl; handed to the system at once. Rank 0 writes, others return. Errors: FileLock::check's.
   void append(const Json& line) const;
   /// Makes the lines so far survive a power cut. Rank 0 works, others return.
   void make_metrics_durable() const;
@@ -39,7 +40,7 @@ class RunDirectory {
   void retire_states(int64_t count, int64_t newest) const;
 
  private:
-  void open_on_root(const std::string& trajectory_hash);
+  void open_on_root(const std::string& trajectory_hash, const LockPatience& patience);
 
   std::filesystem::path path_, checkpoints_;
   bool root_;

@@ -4,13 +4,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "core/error.hpp"
+#include "core/stop_request.hpp"
+#include "core/timer.hpp"
 
 namespace lawa {
 namespace {
+
+constexpr auto try_again_after = std::chrono::milliseconds(200);
 
 /// True when the descriptor's file is still the one that has this name: its last holder may just have removed it.
 bool is_still(int descriptor, const std::filesystem::path& path) {
@@ -18,31 +23,77 @@ bool is_still(int descriptor, const std::filesystem::path& path) {
   return ::fstat(descriptor, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev;
 }
 
-/// Takes the lock of an open file; -1 on a file system without locks. Errors: another process holds it.
-int locked(int descriptor, const std::filesystem::path& path) {
+struct flock whole_file() {
   struct flock whole {};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
-  if (::fcntl(descriptor, F_SETLK, &whole) == 0) return descriptor;
-  const int error = errno;
-  struct flock holder = whole;
-  const bool known = ::fcntl(descriptor, F_GETLK, &holder) == 0 && holder.l_type != F_UNLCK;
-  ::close(descriptor);
-  LAWA_CHECK(error != EACCES && error != EAGAIN, path.string(), ": another process is running in this folder",
-             known && holder.l_pid > 0 ? " (pid " + std::to_string(holder.l_pid) + ")" : "", "; wait for it or end it");
-  return -1;
+  return whole;
+}
+
+/// Who holds the lock, in brackets, or "": as the file says, where the system names no other process.
+std::string holder_of(int descriptor) {
+  struct flock holder = whole_file();
+  const bool known = ::fcntl(descriptor, F_GETLK, &holder) == 0 && holder.l_type != F_UNLCK && holder.l_pid > 0;
+  const std::string pid = known ? "pid " + std::to_string(holder.l_pid) : "";
+  std::array<char, 512> text{};
+  const ssize_t size = ::pread(descriptor, text.data(), text.size() - 1, 0);
+  const std::string name = holder_name(std::string(text.data(), static_cast<size_t>(std::max<ssize_t>(size, 0))));
+  return !known || name.starts_with(pid + " ") ? name : pid;
+}
+
+/// Others read it there.
+void sign(int descriptor) {
+  const std::string words = holder_words() + "\n";
+  if (::ftruncate(descriptor, 0) == 0) [[maybe_unused]] const ssize_t written = ::pwrite(descriptor, words.data(), words.size(), 0);
+}
+
+std::string running(const std::filesystem::path& path, const std::string& holder) {
+  return path.string() + ": another process is running in this folder" + (holder.empty() ? "" : " (" + holder + ")");
 }
 
 }  // namespace
 
-FileLock::FileLock(const std::filesystem::path& path, End end) : path_(path), end_(end) {
-  for (;;) {
-    const int opened = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    LAWA_CHECK(opened >= 0, path.string(), ": can't be opened: ", std::strerror(errno));
-    descriptor_ = locked(opened, path);
-    if (descriptor_ < 0 || is_still(descriptor_, path)) return;
-    ::close(descriptor_);
+FileLock::FileLock(const std::filesystem::path& path, End end, const LockPatience& patience) : path_(path), end_(end) {
+  const Stopwatch clock;
+  std::string waited;
+  for (std::string held; !(held = try_to_lock(patience)).empty();) {
+    LAWA_CHECK(clock.seconds() < patience.seconds, held, waited, "; wait for it or end it");
+    if (waited.empty() && patience.say) patience.say(concat(held, "; waiting up to ", patience.seconds, " s for it (", patience.key, ")"));
+    waited = concat(", for ", patience.seconds, " s now (", patience.key, ")");
+    stop_if_requested();
+    std::this_thread::sleep_for(try_again_after);
   }
+}
+
+/// "" when it is held now, else who else holds it.
+std::string FileLock::try_to_lock(const LockPatience& patience) {
+  for (;;) {
+    const int opened = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    LAWA_CHECK(opened >= 0, path_.string(), ": can't be opened: ", std::strerror(errno));
+    const struct flock whole = whole_file();
+    const int error = ::fcntl(opened, F_SETLK, &whole) == 0 ? 0 : errno;
+    if (error == 0 && is_still(opened, path_)) {
+      descriptor_ = opened;
+      sign(opened);
+      return "";
+    }
+    const std::string holder = error == 0 ? "" : holder_of(opened);
+    ::close(opened);
+    if (error == 0) continue;
+    if (error == EACCES || error == EAGAIN) return running(path_, holder);
+    const std::filesystem::path owner = path_.string() + ".owner";
+    std::string words;
+    owner_ = OwnerFile::take(owner, words);
+    if (!owner_) return running(owner, holder_name(words));
+    if (patience.say) patience.say(concat(path_.string(), ": THIS FILE SYSTEM HAS NO LOCKS (", std::strerror(error), "): ", owner.string(),
+                                          ", renewed every ", OwnerFile::renewed_every.count(), " s, stands for one"));
+    return "";
+  }
+}
+
+void FileLock::check() const {
+  LAWA_CHECK(!owner_ || !owner_->lost(), path_.string(), ".owner: another process has taken over, as this one had not renewed it for ",
+             OwnerFile::stale_after.count(), " s");
 }
 
 FileLock::~FileLock() {

@@ -72,16 +72,17 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   std::vector<int64_t> steps;
   for (const Source& source : sources) steps.push_back(source.step);
   auto files = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, config.destination, config.output.precision);
+  Log log(comm.root());
   std::optional<FileLock> lock;  // two jobs with one destination would write into each other's files
   comm.on_root([&] {
     make_folder(config.destination);
-    lock.emplace(std::filesystem::path(config.destination) / "average.lock", FileLock::End::remove);
+    lock.emplace(std::filesystem::path(config.destination) / "average.lock", FileLock::End::remove,
+                 LockPatience{.say = [&](const std::string& text) { log.line(text); }});
   });
   const size_t missing = missing_first(comm, files, sources, config.output.skip_existing);
   const std::vector<PlannedFile> kept(files.begin() + static_cast<int64_t>(missing), files.end());
   files.resize(missing);
 
-  Log log(comm.root());
   say_steps(log, sources);
   AveragingTotals totals;
   const auto make = [&] {

@@ -54,13 +54,14 @@ void visit(StopConfig& c, Visitor&& v) {
 
 struct RunConfig {
   std::string directory;
-  double wall_seconds = 0;
+  double wall_seconds = 0, lock_seconds = 60;
 };
 template <class Visitor>
 void visit(RunConfig& c, Visitor&& v) {
   v("directory", c.directory, "folder of config.toml, provenance.json, metrics.jsonl and checkpoints/");
   v("wall_seconds", c.wall_seconds,
     "the program's, as the job has them: it stops as if by a signal when another step and a save would not fit; 0 = no limit", at_least(0));
+  v("lock_seconds", c.lock_seconds, "wait so long for another process that is still running in the folder; 0 = not at all", at_least(0));
 }
 
 struct TrainConfig {

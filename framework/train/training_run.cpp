@@ -48,7 +48,8 @@ class TrainingRun {
       checked_digest(comm, *validation_, config.model.vocabulary);
     }
     identify(digest);
-    directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash);
+    const LockPatience patience{config.run.lock_seconds, "run.lock_seconds", [&](const std::string& text) { log_.line(text); }};
+    directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience);
     if (complete()) return;
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);

@@ -39,11 +39,11 @@ class Result:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def start(*words, ranks=1):
-    """Starts `lawa words…` in a session of its own, in the current folder; on no ranks: without mpirun."""
+def start(*words, ranks=1, **variables):
+    """Starts `lawa words…` in a session of its own, in the current folder, with more environment variables; on no ranks: without mpirun."""
     launcher = ["mpirun", "-np", ranks, "--oversubscribe", "--bind-to", "none"] if ranks else []
     command = [*launcher, PROGRAM, *words]
-    return subprocess.Popen([str(word) for word in command], env=ENVIRONMENT, text=True, start_new_session=True,
+    return subprocess.Popen([str(word) for word in command], env=ENVIRONMENT | variables, text=True, start_new_session=True,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -227,7 +227,7 @@ def test_refuses_a_folder_that_it_may_not_write(place):
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_refuses_a_run_directory_that_is_in_use(place, ranks):
-    forever = train("schedule.steps=1000000", "evaluate.steps=0", "checkpoint.steps=0", "checkpoint.state_steps=0")
+    forever = train("schedule.steps=1000000", "evaluate.steps=0", "checkpoint.steps=0", "checkpoint.state_steps=0", "run.lock_seconds=0")
     first = start(*forever)
     try:
         while not Path("new/metrics.jsonl").exists():
