@@ -19,6 +19,7 @@ class TimeLimit {
     if (steps_.size() > few) steps_.pop_front();
     set();
   }
+  /// With state, as the last save will be.
   void saved(double seconds) {
     save_ = seconds;
     set();

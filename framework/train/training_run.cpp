@@ -325,7 +325,7 @@ class TrainingRun {
     if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past
     trainer_->save(directory_->checkpoints(), header_, state, open_, options);
     comm_.on_root([&] { directory_->retire_states(config_.checkpoint.keep_states, trainer_->step()); });
-    limit_->saved(clock.seconds());
+    if (state) limit_->saved(clock.seconds());
     directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
   }
 
@@ -364,7 +364,10 @@ class TrainingRun {
 }  // namespace
 
 void run_training(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source, double measured_from) {
-  TrainingRun(comm, config, log, source, measured_from).train();
+  std::optional<TrainingRun> run;
+  const auto begin = [&] { run.emplace(comm, config, log, source, measured_from); };
+  saying_when_stopped(begin, [] { return " before the first step; the same command goes on"; });
+  run->train();
 }
 
 }  // namespace lawa

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -10,11 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors_file
-from runner import TINY, Result, digests, end, lawa, metrics, numbers, session, start, succeed
+from runner import TINY, Result, digests, end, lawa, metrics, numbers, session, snapshot, start, succeed
 
 FULL = os.environ.get("LAWA_FULL") == "1"
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 TRAIN = ["train", TINY, "settings.toml", "evaluate.steps=5", "averages=[{window=2, stride=5, save=true}, {scheme='ema', beta=0.9}]"]
+
+
+def status(pid, key):
+    """What the system says about a process."""
+    return re.search(rf"{key}:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())[1]
 
 
 def ranks_of(process):
@@ -78,33 +84,56 @@ def evaluations(run):
     return [(line.get("evaluated_at", line["step"]), line["model"]) for line in metrics(run) if line["kind"] == "evaluate"]
 
 
+def check_same(run, whole):
+    assert numbers(run) == numbers(whole) and evaluations(run) == evaluations(whole)
+    for folder in ("checkpoints", "averages"):
+        assert digests(f"{run}/{folder}") == digests(f"{whole}/{folder}")
+    assert {path.name for path in Path(run).rglob("*.h5")} == {path.name for path in Path(whole).rglob("*.h5")}   # nothing temporary
+
+
+def later(draw, run, most):
+    """ready() of stopped(): some lines of metrics after the process has begun."""
+    fewest, wait = len(lines(run)), draw.randrange(1, 2 + most)
+
+    def ready(_):
+        nonlocal fewest
+        fewest = min(fewest, now := len(lines(run)))   # a run that goes on may cut some
+        return now >= fewest + wait
+    return ready
+
+
 @pytest.mark.parametrize("ranks, trials", [(2, 14 if FULL else 3), (None, 8 if FULL else 2)], ids=["mpirun", "alone"])
 def test_a_run_that_is_stopped_at_any_moment_ends_as_if_it_had_not_been(place, ranks, trials):
     draw, times = random.Random(int(os.environ.get("LAWA_SEED", "3"))), 0
     assert stopped([*TRAIN, "run.directory=whole"], lambda _: False, None, ranks).code == 0
     words = [*TRAIN, "run.directory=stopped"]
-    for trial in range(trials):
-        wanted = (trial + draw.random()) * len(lines("whole")) / trials
-        pause = draw.uniform(0, 0.02)
 
-        def ready(_):
-            return len(lines("stopped")) > wanted
+    def after_a_moment(process):
+        time.sleep(draw.uniform(0, 0.02))
+        send(draw, process, ranks)
 
-        def after_a_moment(process):
-            time.sleep(pause)
-            send(draw, process, ranks)
-
-        result = stopped(words, ready, after_a_moment, ranks)
-        if result.code == 0:   # it was about to end
-            break
+    while times < trials:
+        result = stopped(words, later(draw, "stopped", len(lines("whole")) // trials), after_a_moment, ranks)
+        if result.code == 0:   # it was about to end: another one
+            check_same("stopped", "whole")
+            shutil.rmtree("stopped")
+            continue
         check_stopped(result, "stopped")
         times += 1
     assert stopped(words, lambda _: False, None, ranks).code == 0
-    assert times >= trials // 2
-    assert numbers("stopped") == numbers("whole") and evaluations("stopped") == evaluations("whole")
-    assert digests("stopped") == digests("whole")   # the same files, too
-    assert digests("stopped/averages") == digests("whole/averages")
-    assert {path.name for path in Path("stopped/checkpoints").iterdir()} == {path.name for path in Path("whole/checkpoints").iterdir()}
+    check_same("stopped", "whole")
+
+
+def test_a_run_that_has_not_begun_leaves_everything_as_it_is(place):
+    """Nothing tells when it has read its tokens: it stops before or behind its first step."""
+    before = snapshot()
+    result = stopped([*TRAIN, "run.directory=new"], lambda process: int(status(process.pid, "SigCgt"), 16) & 2,
+                     lambda process: process.send_signal(signal.SIGINT), ranks=None)
+    if "at step" in result.err:
+        assert check_stopped(result, "new")["step"] == 1
+    else:
+        assert result.code == 4 and result.err == "lawa: stopped by SIGINT before the first step; the same command goes on\n"
+        assert snapshot() == before
 
 
 def test_an_evaluation_that_is_abandoned_is_made_up_for(place):
@@ -148,13 +177,29 @@ def test_one_interrupt_stops_and_a_second_one_ends(place):
 
     def interrupt_twice(process):
         process.send_signal(signal.SIGINT)
-        while int(re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())[1], 16) & 2:   # bit of signal 2
+        while int(status(process.pid, "SigCgt"), 16) & 2:   # signal 2 is caught
             time.sleep(0.001)
         process.send_signal(signal.SIGINT)
 
     result = stopped(slow, lambda _: lines("slow"), interrupt_twice, ranks=None)
     assert result.code == -signal.SIGINT and result.out == "" and "stopped" not in result.err
     assert [line["kind"] for line in metrics("slow")] == ["train"]
+
+
+@pytest.mark.skipif(not FULL, reason="waits for mpirun")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_mpirun_itself_lets_its_ranks_save(place, number):
+    """It waits two seconds, sends SIGTERM, waits two seconds more, and ends with 1 whatever they end with."""
+    words = ["train", TINY, "settings.toml", "run.directory=asked", "schedule.steps=1000000", "evaluate.steps=0"]
+    process = start(*words, ranks=2, OMPI_MCA_odls_base_sigkill_timeout="2")
+    try:
+        while process.poll() is None and not lines("asked"):
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 1
+    finally:
+        end(process)
+    assert metrics("asked")[-1]["kind"] == "stopped" and metrics("asked")[-1]["signal"] == "SIGTERM"
 
 
 def test_a_run_stops_before_its_time_is_over(place):
