@@ -75,7 +75,7 @@ class Launcher:
         return [run for run in runs if run.key in self.store.failures]
 
     def _end(self, threads, seconds):
-        """Asks the runs to save and end, which takes moments; those that haven't after so many seconds are ended (None: whatever it takes)."""
+        """Asks the runs to save and end, which takes moments; after so many seconds (None: never) the others are ended."""
         for process in filter(None, list(self.active.values())):
             process.send_signal(signal.SIGUSR1)   # which launchers pass on to the ranks at once
         deadline = time.monotonic() + (seconds or 0)
@@ -150,7 +150,7 @@ class Launcher:
             begin = log.tell()
             words = command(run.ranks, "train", folder / "request.toml", folder / "paths.toml")
             process = subprocess.Popen(words, env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                                       preexec_fn=_stop_with_parent, start_new_session=True)   # a terminal's Ctrl-C is this process's business
+                                       preexec_fn=_stop_with_parent, start_new_session=True)   # Ctrl-C is this process's business
         self.active[run.key] = process
         if self.stop.is_set():
             process.send_signal(signal.SIGUSR1)
