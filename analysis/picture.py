@@ -9,6 +9,7 @@ from matplotlib import cm, ticker
 from matplotlib.lines import Line2D
 
 VIEW_FROM = 0.2  # part of each run from which on the axes are fitted to its losses
+MOST_NAMES = 10  # models in the legend; of more, the lowest ones
 
 
 def of_runs(runs):
@@ -57,12 +58,16 @@ def draw_training(axis, rate, runs):
 
 def draw_validation(axis, runs):
     """A curve for each model of each run. The legend has the models; with a single run their newest losses too."""
-    models = list(dict.fromkeys(["plain", *(model for run in runs for model in run.validation)]))
+    models = named_models(runs)
     tints = colours(len(runs)) if len(runs) > 1 else [style.UNORDERED[0], *colours(len(models))[1:]]
     few = max(len(curve["step"]) for run in runs for curve in run.validation.values()) <= 25
     shown, handles = [], {}
     for r, run in enumerate(runs):
         for model, curve in run.validation.items():
+            if model not in models:
+                axis.plot(curve["step"], curve["loss"], color=style.RULE, linewidth=0.6, zorder=1)
+                handles[len(models)] = Line2D([], [], color=style.RULE, linewidth=0.6, label="the other averages")
+                continue
             m = models.index(model)
             look = (dict(linewidth=style.PLAIN_WIDTH, alpha=0.75, zorder=3) if m == 0 else
                     dict(linewidth=1.7, linestyle=dashes(m - 1) if len(runs) > 1 else "-"))
@@ -75,6 +80,18 @@ def draw_validation(axis, runs):
     axis.set_title("Validation loss, nats/token")
     axis.legend(handles=[handles[m] for m in sorted(handles)], loc="upper right", handlelength=2.6, borderaxespad=0.2,
                 fontsize=7.5 if len(handles) <= 6 else 6, frameon=True, framealpha=0.8, edgecolor="none")
+
+
+def named_models(runs):
+    """Plain, and the averages in their order, or where there are many those whose newest losses are lowest."""
+    newest = {}
+    for run in runs:
+        for model, curve in run.validation.items():
+            newest[model] = min(newest.get(model, np.inf), np.nan_to_num(curve["loss"][-1], nan=np.inf))
+    averages = [model for model in newest if model != "plain"]
+    if len(averages) >= MOST_NAMES:
+        averages = sorted(averages, key=newest.get)[:MOST_NAMES - 1]
+    return ["plain", *averages]
 
 
 def lowest(runs):

@@ -145,6 +145,15 @@ def test_the_picture_of_one_run(tmp_path):
     assert 2.7 < low < 2.9 and 4.7 < high < 4.9
 
 
+def test_of_many_averages_the_lowest_have_names(tmp_path):
+    averages = tuple(f"lawa(k={k},nu=1)" for k in range(2, 42))   # each 0.1 below the one before
+    validation = picture.of_runs([made_run(tmp_path, averages=averages)]).axes[1]
+    names = [text.get_text() for text in validation.get_legend().get_texts()]
+    assert names[0] == "plain  3.1000" and names[-1] == "the other averages" and len(names) == 11
+    assert names[1].startswith("lawa(k=41,nu=1)") and names[9].startswith("lawa(k=33,nu=1)")
+    assert len(validation.get_lines()) == 41
+
+
 def test_the_picture_of_several_runs(tmp_path):
     runs = [made_run(tmp_path, "a", averages=(LAWA,)), made_run(tmp_path, "b", averages=(EMA, LAWA), shift=1.0)]
     figure = picture.of_runs(runs)
