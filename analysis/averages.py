@@ -12,7 +12,6 @@ KEYS = {"name", "where", "mean_age", "scheme", "window", "stride", "first", "las
         "save", "blend", "exclude", "evaluate_steps", "evaluate_at"}
 LISTS = {"blend", "exclude", "evaluate_at"}   # lists in themselves; all others multiply
 PARTS = {"stride", "first", "last", "half_life_steps", "mean_age", "evaluate_steps"}
-EVALUATION = ("evaluate_steps", "evaluate_at")
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,6 @@ class Store:
                 for bulk in ("checkpoints", "averages"):
                     shutil.rmtree(self.run_folder(family) / bulk, ignore_errors=True)
 
-
     def inherit(self, run):
         """The outcome of a branch whose parent has diverged before it could begin: the same."""
         facts = self.record(run.parent).facts
