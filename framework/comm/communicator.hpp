@@ -26,6 +26,10 @@ class Communicator {
   int rank() const;
   int size() const;
   bool root() const { return rank() == 0; }
+  /// Machines that the ranks run on; ranks on this one, and which of them this is.
+  int nodes() const;
+  int ranks_on_node() const;
+  int rank_on_node() const;
 
   // ---- host scalars and text. Collective. ------------------------------------------------------------------------------------
   void barrier() const;
@@ -41,6 +45,8 @@ class Communicator {
   int64_t broadcast(int64_t value) const;
   /// Every rank's text in the order of the ranks, on every rank.
   std::vector<std::string> gather(const std::string& text) const;
+  /// The same on rank `to`; nothing on the others.
+  std::vector<std::string> gather_on(int to, const std::string& text) const;
 
   /// Runs work that may fail on some ranks only (files, say), then throws the same lawa::Error on all ranks if it failed on any:
   /// the lowest failing rank's message, place and exit code. Collective; `work` itself must not call collectives.

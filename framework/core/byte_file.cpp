@@ -25,6 +25,13 @@ int open_flags(ByteFile::Mode mode) {
 
 }  // namespace
 
+size_t open_file_limit() {
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
+  const rlim_t soft = std::exchange(limit.rlim_cur, limit.rlim_max);
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : soft;
+}
+
 ByteFile::ByteFile(const std::filesystem::path& path, Mode mode)
     : path_(path), descriptor_(::open(path.c_str(), open_flags(mode) | O_CLOEXEC, 0644)) {
   LAWA_CHECK(descriptor_ >= 0, path_.string(), ": can't be opened: ", std::strerror(errno));
@@ -35,6 +42,11 @@ ByteFile::~ByteFile() {
 }
 
 ByteFile::ByteFile(ByteFile&& other) noexcept : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+ByteFile& ByteFile::operator=(ByteFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
 
 int64_t ByteFile::size() const {
   struct stat status {};
@@ -63,6 +75,13 @@ void ByteFile::write(int64_t offset, std::span<const std::byte> bytes) const {
   }
 }
 
+void ByteFile::reserve(int64_t bytes) const {
+  const bool done = bytes == 0 || ::fallocate(descriptor_, 0, 0, bytes) == 0;
+  const bool refused = !done && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG);
+  LAWA_CHECK(!refused, path_.string(), ": can't be given ", bytes, " bytes: ", std::strerror(errno));
+  if (!done) LAWA_CHECK(::ftruncate(descriptor_, bytes) == 0, path_.string(), ": can't be made ", bytes, " bytes long: ", std::strerror(errno));
+}
+
 void ByteFile::begin_writing_back(int64_t offset, int64_t bytes) const {
   ::sync_file_range(descriptor_, offset, bytes, SYNC_FILE_RANGE_WRITE);
 }
@@ -76,25 +95,16 @@ void ByteFile::bring_back(int64_t offset, int64_t bytes) const {
 }
 
 const ByteFile& OpenFiles::operator[](const std::filesystem::path& path) {
-  const auto found = by_path_.find(path);
-  if (found != by_path_.end()) {
-    files_.splice(files_.begin(), files_, found->second);
-    return files_.front();
-  }
-  if (files_.size() >= most_) {
-    by_path_.erase(files_.back().path());
-    files_.pop_back();
-  }
-  files_.emplace_front(path, ByteFile::Mode::update);
-  by_path_[path] = files_.begin();
-  return files_.front();
+  const auto found = files_.find(path);
+  if (found != files_.end()) return found->second;
+  if (files_.size() < most_) return files_.emplace(path, ByteFile(path, mode_)).first->second;
+  if (!last_ || last_->path() != path) last_.emplace(path, mode_);
+  return *last_;
 }
 
-void raise_open_file_limit() {
-  struct rlimit limit {};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);  // where it isn't granted, the old limit holds
+void OpenFiles::close(const std::filesystem::path& path) {
+  files_.erase(path);
+  if (last_ && last_->path() == path) last_.reset();
 }
 
 }  // namespace lawa

@@ -3,11 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <list>
 #include <map>
+#include <optional>
 #include <span>
 
 namespace lawa {
+
+/// How many files this process may have open at a time; the system's own limit, which is asked for first.
+size_t open_file_limit();
 
 /// Open as long as the object lives. Errors name the file.
 class ByteFile {
@@ -17,6 +20,7 @@ class ByteFile {
   ByteFile(const std::filesystem::path& path, Mode mode);
   ~ByteFile();
   ByteFile(ByteFile&& other) noexcept;
+  ByteFile& operator=(ByteFile&& other) noexcept;
   ByteFile(const ByteFile&) = delete;
   ByteFile& operator=(const ByteFile&) = delete;
 
@@ -27,6 +31,8 @@ class ByteFile {
   void read(int64_t offset, std::span<std::byte> out) const;
   /// Errors: a full disk, say.
   void write(int64_t offset, std::span<const std::byte> bytes) const;
+  /// Makes the file so long, with room on the disk for all of it where the file system can promise that. Errors: a full disk, a quota.
+  void reserve(int64_t bytes) const;
   /// The system begins to bring these written bytes to the disk and doesn't wait for it. Advice: not every system takes it.
   void begin_writing_back(int64_t offset, int64_t bytes) const;
   /// Waits until these written bytes are on the disk, has the system forget its copy of them and begin to read them from there. What
@@ -38,20 +44,22 @@ class ByteFile {
   int descriptor_;
 };
 
-/// Files that are written to and read from by turns, opened at the first use; the last ones used stay open.
+/// Files that are used by turns and opened at the first use. As many as the process may have open stay so; what comes after those
+/// is opened again at each use.
 class OpenFiles {
  public:
-  explicit OpenFiles(size_t most = 200) : most_(most) {}
+  /// Three eighths of what the process may open: two of these fit, and the libraries' files and sockets beside them.
+  explicit OpenFiles(ByteFile::Mode mode, size_t most = open_file_limit() * 3 / 8) : mode_(mode), most_(most) {}
   /// Valid until the next call. Errors: it can't be opened.
   const ByteFile& operator[](const std::filesystem::path& path);
+  /// Closes it, if it is open.
+  void close(const std::filesystem::path& path);
 
  private:
+  ByteFile::Mode mode_;
   size_t most_;
-  std::list<ByteFile> files_{};  ///< the one used last in front
-  std::map<std::filesystem::path, std::list<ByteFile>::iterator> by_path_{};
+  std::map<std::filesystem::path, ByteFile> files_{};
+  std::optional<ByteFile> last_{};  ///< one that isn't among them
 };
-
-/// Lets this process open as many files as the system allows it.
-void raise_open_file_limit();
 
 }  // namespace lawa

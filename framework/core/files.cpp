@@ -39,17 +39,22 @@ void make_durable(const fs::path& path) {
 
 fs::path part_of(const fs::path& path) { return path.string() + ".part"; }
 
+PartGuard::~PartGuard() {
+  std::error_code ignored;
+  if (mine_) fs::remove(part_of(path_), ignored);
+}
+
 void commit_file(const fs::path& path, bool durably) {
+  const PartGuard part(path);
   if (durably) make_durable(part_of(path));
   std::error_code error;
   fs::rename(part_of(path), path, error);
-  std::error_code ignored;
-  if (error) fs::remove(part_of(path), ignored);
   LAWA_CHECK(!error, path.string(), ": can't be renamed from its .part: ", error.message());
   if (durably) make_durable(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
 void write_file(const fs::path& path, const std::string& text, bool durably) {
+  const PartGuard part(path);
   {
     std::ofstream file(part_of(path), std::ios::binary | std::ios::trunc);
     LAWA_CHECK(file, part_of(path).string(), ": can't be created: ", std::strerror(errno));

@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <utility>
 
 namespace lawa {
 
@@ -19,6 +20,21 @@ std::filesystem::path part_of(const std::filesystem::path& path);
 
 /// Renames part_of(path) to `path`; durably unless told otherwise: fsync of the file, rename, fsync of the folder.
 void commit_file(const std::filesystem::path& path, bool durably = true);
+
+/// Removes part_of(path) when it goes out of scope, unless it has got its name by then or another process has to write it.
+class PartGuard {
+ public:
+  explicit PartGuard(std::filesystem::path path, bool mine = true) : path_(std::move(path)), mine_(mine) {}
+  ~PartGuard();
+  void keep() { mine_ = false; }
+  PartGuard(PartGuard&& other) noexcept : path_(std::move(other.path_)), mine_(std::exchange(other.mine_, false)) {}
+  PartGuard(const PartGuard&) = delete;
+  PartGuard& operator=(const PartGuard&) = delete;
+
+ private:
+  std::filesystem::path path_;
+  bool mine_;
+};
 
 /// Writes a whole file, durably unless told otherwise; an older file of that name is replaced in one step.
 void write_file(const std::filesystem::path& path, const std::string& text, bool durably = true);

@@ -7,6 +7,7 @@
 #include "core/stop_request.hpp"
 #include "evaluate/evaluator.hpp"
 #include "evaluate/gather_weights.hpp"
+#include "interchange/weights_format.hpp"
 #include "ops/gemm.hpp"
 #include "programs/arguments.hpp"
 #include "train/training_run.hpp"
@@ -46,6 +47,7 @@ constexpr const char* usage =
 
 /// The config that a weights file was trained with.
 TrainConfig stored_config(const FlatHeader& header, const std::string& path) {
+  LAWA_CHECK(!header.config.empty(), path, ": doesn't say which model it is of; files of other programs are averaged, not evaluated");
   ConfigSource source;
   source.add_toml(header.config, path + ":/config");
   return load_config<TrainConfig>(source);
@@ -60,7 +62,7 @@ int64_t batch_sequences(const Gpt2Config& model, Precision precision, int64_t me
 /// One line of the result: what was evaluated, and on how much.
 Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& trained, const EvaluationResult& result,
                  double seconds) {
-  Json average = described_weights(header);
+  Json average = in_todays_words(header.provenance.value("average", Json()));
   if (average.is_null()) average = Json::object();
   return {{"file", file},
           {"step", header.step},
@@ -85,12 +87,13 @@ class WeightsEvaluator {
   /// The weights of a file.
   Json evaluate(const std::filesystem::path& path) {
     const Stopwatch clock;
-    const FlatHeader header = weights_info(comm_, path);
-    const TrainConfig trained = stored_config(header, path.string());
+    const PlacedFile file = open_on_root(comm_, [&] { return format_of(path).open(path); });
+    const TrainConfig trained = stored_config(file.header, path.string());
     prepare(trained, path.string());
+    check_same_layout(file.header.table, table_, path.string());
     const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
-    read_shards(comm_, path, "weights", table_, *layout_, {{"weights", local}});
-    return result_line(path.string(), header, trained, loss_of(local), clock.seconds());
+    comm_.together([&] { read_shard(file, *layout_, {"weights", local}); });
+    return result_line(path.string(), file.header, trained, loss_of(local), clock.seconds());
   }
 
   /// An average that is in no file: "file" is null, and the digest that its file would have stands behind.
@@ -199,8 +202,7 @@ void evaluate_command(const Communicator& comm, const Arguments& arguments) {
   const auto config = load_config<EvaluationConfig>(keys);  // mistakes in keys, before anything is read
   check(config.averaging, keys);
   LAWA_CHECK(!arguments.places.empty(), "lawa evaluate: name weights files or folders of them");
-  std::vector<std::filesystem::path> files;
-  comm.together([&] { files = weights_files(arguments.places); });
+  const std::vector<std::filesystem::path> files = weights_files(comm, arguments.places);
   if (std::ranges::any_of(keys.entries(), [](const auto& entry) { return entry.first.starts_with("averaging."); }))
     return evaluate_averages(comm, config, keys, files);
   evaluate_files(comm, keys, files);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "checkpoint/flat_file.hpp"
 #include "checkpoint/run_directory.hpp"
 #include "core/hash.hpp"
 #include "core/version.hpp"
@@ -84,8 +85,7 @@ class TrainingRun {
     std::string start_digest;
     if (!start.empty()) {
       comm_.on_root([&] {
-        verify_by_record(start);
-        start_digest = FlatFileReader(start, "weights").digest("weights");
+        start_digest = open_flat_file(start, "weights").digest;
       });
       start_digest = comm_.broadcast(start_digest);
     }
@@ -319,7 +319,7 @@ class TrainingRun {
   void save(bool state) {
     const Phase phase(checkpoint_phase);
     const Stopwatch clock;
-    const WriteOptions options{.fsync = config_.checkpoint.fsync};
+    const WriteOptions options{.fsync = config_.checkpoint.fsync, .through_hdf5 = config_.checkpoint.writer == "hdf5", .hints = config_.checkpoint.hints};
     // Before the checkpoint: what a kill prevents is done again from the one before. A stop alone makes no averages due.
     if (open_.temporary != OpenEnds::Temporary::checkpoint) save_averages(options);
     if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past

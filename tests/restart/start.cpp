@@ -8,6 +8,7 @@
 #include "support/errors.hpp"
 #include "support/fixtures.hpp"
 #include "support/near.hpp"
+#include "support/tiny_files.hpp"
 #include "train/trainer.hpp"
 
 namespace lawa::test {
@@ -79,8 +80,7 @@ TEST_F(Start, WeightsAloneBeginANewRun) {
   const TokenSet tokens(finished_.data.train, "data.train");
   Trainer trainer(finished_, comm_, table, tokens, micro_sequences(finished_, comm_.size()));
   trainer.load(tenth_, false);
-  std::vector<float> stored(static_cast<size_t>(table.size()));
-  FlatFileReader(tenth_, "weights").read("weights", {0, table.size()}, stored);
+  const std::vector<float> stored = read_array(tenth_);
   EXPECT_EQ(trainer.step(), 0);
   EXPECT_TRUE(same_bits(values(slice(trainer.model().float_weights(), {0, table.size()})), stored));
 

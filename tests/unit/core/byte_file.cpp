@@ -98,17 +98,18 @@ TEST_F(ByteFiles, StayOpenWhenMoved) {
   EXPECT_EQ(read_file(path), "moved");
 }
 
-TEST_F(ByteFiles, StayOpenUntilOthersAreUsed) {
-  OpenFiles files(2);
-  for (const char* name : {"a", "b", "c"}) write_file(folder / name, name);
+TEST_F(ByteFiles, StayOpenAsLongAsThereIsRoomForThem) {
+  OpenFiles files(update, 2);
+  for (const char* name : {"a", "b", "c", "d"}) write_file(folder / name, name);
+  for (const char* name : {"a", "b", "c", "d"}) EXPECT_EQ(text_at(files[folder / name], 0, 1), name);
+  for (const char* name : {"a", "b", "c"}) fs::remove(folder / name);
   put(files[folder / "a"], 0, "1");
-  fs::remove(folder / "a");
   EXPECT_EQ(text_at(files[folder / "a"], 0, 1), "1") << "still open";
-  EXPECT_EQ(text_at(files[folder / "b"], 0, 1), "b");
-  EXPECT_EQ(text_at(files[folder / "a"], 0, 1), "1") << "used later than b";
-  EXPECT_EQ(text_at(files[folder / "c"], 0, 1), "c");
-  EXPECT_EQ(text_at(files[folder / "b"], 0, 1), "b") << "opened again";
-  EXPECT_THAT(error_of([&] { files[folder / "a"]; }), HasSubstr("can't be opened"));
+  EXPECT_EQ(text_at(files[folder / "b"], 0, 1), "b") << "still open";
+  EXPECT_EQ(text_at(files[folder / "d"], 0, 1), "d") << "the last one of the others is, too";
+  EXPECT_THAT(error_of([&] { files[folder / "c"]; }), HasSubstr("can't be opened"));
+  files.close(folder / "a");
+  EXPECT_THAT(error_of([&] { files[folder / "a"]; }), HasSubstr("can't be opened")) << "closed, and gone";
 }
 
 TEST_F(ByteFiles, AdviceChangesNothing) {
