@@ -1,6 +1,5 @@
 #include "checkpoint/run_directory.hpp"
 
-#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -59,9 +58,7 @@ void RunDirectory::describe(const std::string& config, const Json& provenance) c
 void RunDirectory::append(const Json& line) const {
   if (!root_) return;
   lock_->check();
-  std::ofstream file(path_ / "metrics.jsonl", std::ios::app);
-  file << line.dump() << '\n' << std::flush;
-  LAWA_CHECK(file, (path_ / "metrics.jsonl").string(), ": can't be written");
+  append_to_file(path_ / "metrics.jsonl", line.dump() + "\n");
 }
 
 void RunDirectory::make_metrics_durable() const {

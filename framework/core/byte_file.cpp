@@ -19,15 +19,40 @@ int open_flags(ByteFile::Mode mode) {
     case ByteFile::Mode::read: return O_RDONLY;
     case ByteFile::Mode::update: return O_RDWR;
     case ByteFile::Mode::create: return O_WRONLY | O_CREAT | O_TRUNC;
+    case ByteFile::Mode::append: return O_WRONLY | O_CREAT | O_APPEND;
   }
   return O_RDONLY;
 }
 
+bool creates(ByteFile::Mode mode) { return mode == ByteFile::Mode::create || mode == ByteFile::Mode::append; }
+
+const char* kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  return S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+int64_t nanoseconds(const timespec& time) { return int64_t{1'000'000'000} * time.tv_sec + time.tv_nsec; }
+
+struct stat status_of(int descriptor, const std::filesystem::path& path) {
+  struct stat status {};
+  LAWA_CHECK(::fstat(descriptor, &status) == 0, path.string(), ": can't be measured: ", std::strerror(errno));
+  return status;
+}
+
 }  // namespace
 
-ByteFile::ByteFile(const std::filesystem::path& path, Mode mode)
-    : path_(path), descriptor_(::open(path.c_str(), open_flags(mode) | O_CLOEXEC, 0644)) {
-  LAWA_CHECK(descriptor_ >= 0, path_.string(), ": can't be opened: ", std::strerror(errno));
+void check_is_file(const std::filesystem::path& path, bool may_be_missing) {
+  struct stat status {};
+  const bool known = ::stat(path.c_str(), &status) == 0;
+  LAWA_CHECK(known || (errno == ENOENT && may_be_missing), path.string(), ": can't be opened: ", std::strerror(errno));
+  LAWA_CHECK(!known || S_ISREG(status.st_mode), path.string(), ": is ", kind_of(status.st_mode), ", not a file");
+}
+
+ByteFile::ByteFile(const std::filesystem::path& path, Mode mode) : path_(path) {
+  check_is_file(path, creates(mode));
+  descriptor_ = ::open(path.c_str(), open_flags(mode) | O_CLOEXEC, 0644);
+  LAWA_CHECK(descriptor_ >= 0, path_.string(), creates(mode) ? ": can't be created: " : ": can't be opened: ", std::strerror(errno));
 }
 
 ByteFile::~ByteFile() {
@@ -36,10 +61,11 @@ ByteFile::~ByteFile() {
 
 ByteFile::ByteFile(ByteFile&& other) noexcept : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 
-int64_t ByteFile::size() const {
-  struct stat status {};
-  LAWA_CHECK(::fstat(descriptor_, &status) == 0, path_.string(), ": can't be measured: ", std::strerror(errno));
-  return status.st_size;
+int64_t ByteFile::size() const { return status_of(descriptor_, path_).st_size; }
+
+FileStamp ByteFile::stamp() const {
+  const struct stat status = status_of(descriptor_, path_);
+  return {status.st_size, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim), status.st_ino};
 }
 
 void ByteFile::read(int64_t offset, std::span<std::byte> out) const {
@@ -85,16 +111,18 @@ const ByteFile& OpenFiles::operator[](const std::filesystem::path& path) {
     by_path_.erase(files_.back().path());
     files_.pop_back();
   }
-  files_.emplace_front(path, ByteFile::Mode::update);
+  files_.emplace_front(path, mode_);
   by_path_[path] = files_.begin();
   return files_.front();
 }
 
-void raise_open_file_limit() {
+size_t raise_open_file_limit() {
+  constexpr size_t at_least = 256;  // everywhere
   struct rlimit limit {};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return at_least;
+  const rlim_t granted = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);  // where it isn't granted, the old limit holds
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : granted;
 }
 
 }  // namespace lawa

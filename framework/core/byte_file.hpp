@@ -9,11 +9,22 @@
 
 namespace lawa {
 
-/// Open as long as the object lives. Errors name the file.
+/// What differs when a file's bytes do. Times in nanoseconds since 1970.
+struct FileStamp {
+  int64_t bytes = 0, modified = 0, changed = 0;  ///< changed: also by a rename, a new link, new permissions
+  uint64_t inode = 0;
+  bool operator==(const FileStamp&) const = default;
+};
+
+/// Errors: it can't be reached, or isn't a regular file (nor a link to one): opening a pipe may wait for ever.
+void check_is_file(const std::filesystem::path& path, bool may_be_missing = false);
+
+/// Open as long as the object lives. Errors name the file, and the system's reason.
 class ByteFile {
  public:
-  enum class Mode { read, update, create };  ///< update: of a file that is there; create: an older file of that name is emptied
-  /// Errors: it can't be opened.
+  /// update: of a file that is there; create: an older file of that name is emptied; append: whatever is written goes to its end
+  enum class Mode { read, update, create, append };
+  /// Errors: check_is_file's; it can't be opened.
   ByteFile(const std::filesystem::path& path, Mode mode);
   ~ByteFile();
   ByteFile(ByteFile&& other) noexcept;
@@ -23,6 +34,7 @@ class ByteFile {
   const std::filesystem::path& path() const { return path_; }
   /// Bytes that the file has.
   int64_t size() const;
+  FileStamp stamp() const;
   /// Errors: fewer bytes are there.
   void read(int64_t offset, std::span<std::byte> out) const;
   /// Errors: a full disk, say.
@@ -35,23 +47,24 @@ class ByteFile {
 
  private:
   std::filesystem::path path_;
-  int descriptor_;
+  int descriptor_ = -1;
 };
 
-/// Files that are written to and read from by turns, opened at the first use; the last ones used stay open.
+/// Files that are used by turns, opened at the first use; the last ones used stay open.
 class OpenFiles {
  public:
-  explicit OpenFiles(size_t most = 200) : most_(most) {}
+  explicit OpenFiles(size_t most = 200, ByteFile::Mode mode = ByteFile::Mode::update) : most_(most), mode_(mode) {}
   /// Valid until the next call. Errors: it can't be opened.
   const ByteFile& operator[](const std::filesystem::path& path);
 
  private:
   size_t most_;
+  ByteFile::Mode mode_;
   std::list<ByteFile> files_{};  ///< the one used last in front
   std::map<std::filesystem::path, std::list<ByteFile>::iterator> by_path_{};
 };
 
-/// Lets this process open as many files as the system allows it.
-void raise_open_file_limit();
+/// Lets this process open as many files as the system allows it. Returns how many these are; where it isn't granted, the old limit.
+size_t raise_open_file_limit();
 
 }  // namespace lawa

@@ -5,21 +5,18 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
+#include "core/byte_file.hpp"
 #include "core/error.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
 
 std::string read_file(const fs::path& path) {
-  LAWA_CHECK(!fs::is_directory(path), path.string(), ": is a folder, not a file");
-  std::ifstream file(path, std::ios::binary);
-  LAWA_CHECK(file, path.string(), ": can't be opened: ", std::strerror(errno));
-  std::ostringstream text;
-  text << file.rdbuf();
-  LAWA_CHECK(!file.bad(), path.string(), ": can't be read");
-  return text.str();
+  const ByteFile file(path, ByteFile::Mode::read);
+  std::string text(static_cast<size_t>(file.size()), '\0');
+  file.read(0, std::as_writable_bytes(std::span(text)));
+  return text;
 }
 
 void make_folder(const fs::path& path) {
@@ -43,21 +40,23 @@ void commit_file(const fs::path& path, bool durably) {
   if (durably) make_durable(part_of(path));
   std::error_code error;
   fs::rename(part_of(path), path, error);
-  std::error_code ignored;
-  if (error) fs::remove(part_of(path), ignored);
   LAWA_CHECK(!error, path.string(), ": can't be renamed from its .part: ", error.message());
   if (durably) make_durable(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
 void write_file(const fs::path& path, const std::string& text, bool durably) {
-  {
-    std::ofstream file(part_of(path), std::ios::binary | std::ios::trunc);
-    LAWA_CHECK(file, part_of(path).string(), ": can't be created: ", std::strerror(errno));
-    file << text;
-    file.flush();
-    LAWA_CHECK(file, part_of(path).string(), ": can't be written: ", std::strerror(errno));
+  try {
+    ByteFile(part_of(path), ByteFile::Mode::create).write(0, std::as_bytes(std::span(text)));
+    commit_file(path, durably);
+  } catch (const Error&) {
+    std::error_code ignored;
+    fs::remove(part_of(path), ignored);
+    throw;
   }
-  commit_file(path, durably);
+}
+
+void append_to_file(const fs::path& path, const std::string& text) {
+  ByteFile(path, ByteFile::Mode::append).write(0, std::as_bytes(std::span(text)));
 }
 
 }  // namespace lawa

@@ -5,7 +5,7 @@
 
 namespace lawa {
 
-/// The file's bytes. Errors: it can't be opened or read.
+/// The file's bytes. Errors: ByteFile's.
 std::string read_file(const std::filesystem::path& path);
 
 /// Makes a folder with its parents, or finds it there. Errors name it.
@@ -20,7 +20,10 @@ std::filesystem::path part_of(const std::filesystem::path& path);
 /// Renames part_of(path) to `path`; durably unless told otherwise: fsync of the file, rename, fsync of the folder.
 void commit_file(const std::filesystem::path& path, bool durably = true);
 
-/// Writes a whole file, durably unless told otherwise; an older file of that name is replaced in one step.
+/// Writes a whole file, durably unless told otherwise; an older file of that name is replaced in one step. After an error nothing is left.
 void write_file(const std::filesystem::path& path, const std::string& text, bool durably = true);
+
+/// Puts a text behind a file's end, or makes the file with it; handed to the system at once.
+void append_to_file(const std::filesystem::path& path, const std::string& text);
 
 }  // namespace lawa
