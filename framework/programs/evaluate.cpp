@@ -9,7 +9,8 @@
 #include "evaluate/gather_weights.hpp"
 #include "ops/gemm.hpp"
 #include "programs/arguments.hpp"
-#include "train/training_run.hpp"
+#include "train/checked_tokens.hpp"
+#include "train/train_config.hpp"
 
 namespace lawa {
 namespace {
@@ -121,8 +122,10 @@ class WeightsEvaluator {
     apply(config, source_);
     LAWA_CHECK(!config.data.validation.empty(), "data.validation", source_.where("data.validation"),
                ": must name a token file; ", path, " was trained without one");
-    comm_.together([&] { tokens_.emplace(config.data.validation, "data.validation" + source_.where("data.validation")); });
-    checked_digest(comm_, *tokens_, trained.model.vocabulary);
+    comm_.together([&] {
+      tokens_.emplace(config.data.validation, "data.validation" + source_.where("data.validation"), trained.model.vocabulary);
+    });
+    checked_digest(comm_, *tokens_);
     table_ = gpt2_parameters(trained.model, trained.optimizer.decay_embeddings);
     layout_.emplace(table_.size(), comm_.rank(), comm_.size());
     const int64_t sequences = config.data.validation_sequences > 0 ? config.data.validation_sequences

@@ -113,11 +113,13 @@ double Trainer::accumulate_gradients() {
   if (micro_batches.empty()) fill(exec_, model_.gradients(), 0.0f);
   double loss = 0;
   for (size_t i = 0; i < micro_batches.size(); ++i) {
-    std::vector<std::span<const uint16_t>> windows;
-    for (const int64_t window : micro_batches[i]) windows.push_back(tokens_->window(window, config_->model.context));
     Finished reduce;
     if (i + 1 == micro_batches.size()) reduce = [this](Range finished) { reduce_from(finished.begin); };
-    const TokenBatch batch = in_phase("data", [&] { return batch_.load(windows); });
+    const TokenBatch batch = in_phase("data", [&] {
+      std::vector<std::vector<uint16_t>> windows;
+      for (const int64_t window : micro_batches[i]) windows.push_back(tokens_->window(window, config_->model.context));
+      return batch_.load(windows);
+    });
     loss += model_.forward_backward(exec_, batch, scale, i == 0 ? Gradients::overwrite : Gradients::add, reduce);
   }
   reduce_from(0);  // a rank without sequences takes part here

@@ -5,11 +5,12 @@
 #include <optional>
 
 #include "checkpoint/run_directory.hpp"
-#include "core/hash.hpp"
+#include "core/byte_file.hpp"
 #include "core/version.hpp"
 #include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
+#include "train/checked_tokens.hpp"
 #include "train/evaluations.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
@@ -18,13 +19,6 @@
 
 namespace lawa {
 namespace fs = std::filesystem;
-
-std::string checked_digest(const Communicator& comm, const TokenSet& tokens, int64_t vocabulary) {
-  std::string mine, all;
-  comm.together([&] { mine = tokens.check_blocks(split(tokens.blocks(), comm.rank(), comm.size()), vocabulary); });
-  for (const std::string& part : comm.gather(mine)) all += part;
-  return hash128(all);
-}
 
 namespace {
 
@@ -41,11 +35,13 @@ class TrainingRun {
     const Phase phase(start_phase);
     LAWA_CHECK(multiplies_in(precision_of(config)), "precision", source.where("precision"), ": this build on this processor can't multiply ",
                "in ", config.precision, " (oneDNN and AVX-512, or a GPU)");
-    comm.together([&] { tokens_.emplace(config.data.train, "data.train" + source.where("data.train")); });
-    const std::string digest = checked_digest(comm, *tokens_, config.model.vocabulary);
+    comm.together([&] { tokens_.emplace(config.data.train, "data.train" + source.where("data.train"), config.model.vocabulary); });
+    const std::string digest = checked_digest(comm, *tokens_);
     if (evaluates(config)) {
-      comm.together([&] { validation_.emplace(config.data.validation, "data.validation" + source.where("data.validation")); });
-      checked_digest(comm, *validation_, config.model.vocabulary);
+      comm.together([&] {
+        validation_.emplace(config.data.validation, "data.validation" + source.where("data.validation"), config.model.vocabulary);
+      });
+      checked_digest(comm, *validation_);
     }
     identify(digest);
     const LockPatience patience{config.run.lock_seconds, "run.lock_seconds", [&](const std::string& text) { log_.line(text); }};
@@ -84,6 +80,7 @@ class TrainingRun {
     std::string start_digest;
     if (!start.empty()) {
       comm_.on_root([&] {
+        check_is_file(start);
         verify_by_record(start);
         start_digest = FlatFileReader(start, "weights").digest("weights");
       });
