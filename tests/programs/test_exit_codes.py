@@ -1,5 +1,6 @@
 """How a program ends: 0, 1 after an error, 3 where a run has diverged, 4 where it was stopped (as test_signals.py does it)."""
 import math
+import os
 import subprocess
 
 import pytest
@@ -40,6 +41,17 @@ def test_every_rank_has_the_exit_code(place, words, code):
     command = ["mpirun", "-np", "3", "--oversubscribe", "--bind-to", "none", "sh", "-c", '"$@" >&2; echo "code $?"', "sh", PROGRAM, *words]
     result = subprocess.run(list(map(str, command)), env=ENVIRONMENT, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
     assert result.stdout.splitlines() == [f"code {code}"] * 3
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [("--help",), ("train", "--help"), ("average", "--help"), ("evaluate", "run/checkpoints/step_00000060.weights.h5"),
+                                   ("inspect", "run"), ("average", "run", "destination=new", "averaging.window=2")], ids=lambda words: words[0])
+def test_results_that_can_t_be_written_are_an_error(place, words):
+    """mpirun would write them itself: without it."""
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([PROGRAM, *words], env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode == 1
+    assert sum("lawa: error: standard output: the results could not be written to it" in line for line in result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"]], ids=" ".join)
