@@ -59,7 +59,7 @@ class TrainingRun {
     if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(final_step_) + " steps");
     begin();
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
-    stop_rule_.restart(comm_, directory_->metrics("evaluate"));
+    stop_rule_.restart(comm_, metrics("evaluate"));
     if (open_.evaluation) make_missing_evaluation();
     const auto saved_bytes = static_cast<double>(12 * table_.size() + trainer_->averages().most_bytes() * comm_.size());
     limit_.emplace(config_.run.wall_seconds, 1 + saved_bytes / slow_disk_rate);
@@ -103,7 +103,7 @@ class TrainingRun {
   /// nothing is left to be evaluated. Collective.
   bool complete() {
     int64_t whole = 0;
-    stop_rule_.restart(comm_, directory_->metrics("evaluate"));
+    stop_rule_.restart(comm_, metrics("evaluate"));
     comm_.on_root([&] {
       const auto steps = recorded_steps(directory_->checkpoints());
       if (steps.empty() || steps.back() != (stop_rule_.met() ? last_trained_step() : config_.schedule.steps)) return;
@@ -117,6 +117,12 @@ class TrainingRun {
       }
     });
     return comm_.broadcast(whole) == 1;
+  }
+  /// On rank 0. Collective.
+  std::vector<Json> metrics(const std::string& kind) const {
+    std::vector<Json> lines;
+    comm_.on_root([&] { lines = directory_->metrics(kind); });
+    return lines;
   }
   int64_t last_trained_step() const {
     const auto lines = directory_->metrics("train");
@@ -163,15 +169,23 @@ class TrainingRun {
         log_.line("skipped the checkpoint of step " + std::to_string(*step) + ": " + *problem);
         continue;
       }
-      comm_.on_root([&] { directory_->cut_metrics(*step, open_.evaluation); });
+      cut_metrics(*step, open_.evaluation);
       return report_resume(*step, damaged);
     }
     LAWA_CHECK(damaged == 0, "run.directory: ", config_.run.directory, ": no checkpoint that a run can go on from is whole (", damaged,
                " damaged); choose another folder, or remove this one to start again");
-    comm_.on_root([&] { directory_->cut_metrics(-1); });
+    cut_metrics(-1, false);
     if (!config_.start.checkpoint.empty()) trainer_->load(config_.start.checkpoint, true);
     else if (!config_.start.weights.empty()) trainer_->load(config_.start.weights, false);
     else trainer_->start();
+  }
+
+  void cut_metrics(int64_t step, bool evaluations) {
+    comm_.on_root([&] {
+      const int64_t damaged = directory_->cut_metrics(step, evaluations);
+      const fs::path path = directory_->path() / "metrics.jsonl";
+      if (damaged > 0) log_.line(concat(path.string(), ": ", damaged, damaged == 1 ? " line" : " lines", " could not be read, and went to ", damaged_of(path).string()));
+    });
   }
 
   void report_resume(int64_t step, int64_t damaged) {
