@@ -75,11 +75,14 @@ void Trainer::start() {
 Json Trainer::load(const std::filesystem::path& weights, bool state) {
   Json averages = Json::object();
   const FlatHeader header = read_shards(*comm_, weights, "weights", *table_, layout_, {{"weights", optimizer_.master()}});
+  check_finite(weights.string(), {{"weights", optimizer_.master()}});
   if (state) {
     const auto read = [&](const std::vector<ShardArray>& arrays) {
       return read_shards(*comm_, state_path(weights.parent_path(), header.step), "state", *table_, layout_, arrays);
     };
-    const FlatHeader other = read({{"m", optimizer_.m()}, {"v", optimizer_.v()}});
+    const std::vector<ShardArray> moments{{"m", optimizer_.m()}, {"v", optimizer_.v()}};
+    const FlatHeader other = read(moments);
+    check_finite(state_path(weights.parent_path(), header.step).string(), moments);
     LAWA_CHECK(other.step == header.step && other.trajectory_hash == header.trajectory_hash, weights.string(),
                ": the state file beside it is of step ", other.step, " of another run");
     averages = averages_.restore(other.provenance.value("averages", Json::object()), read);
@@ -87,6 +90,29 @@ Json Trainer::load(const std::filesystem::path& weights, bool state) {
   }
   gather(optimizer_.master());
   return averages;
+}
+
+bool Trainer::is_finite() const {
+  double sum = 0;
+  for (const Vector<float>& local : {optimizer_.master(), optimizer_.m(), optimizer_.v()}) sum += squared_norm(exec_, local);
+  return std::isfinite(comm_->sum(sum));
+}
+
+/// Errors, on all ranks: an array, a local buffer of this file's, holds a number that isn't finite. Collective.
+void Trainer::check_finite(const std::string& path, const std::vector<ShardArray>& arrays) const {
+  comm_->together([&] {
+    for (const auto& [name, local, format] : arrays) {
+      if (std::isfinite(squared_norm(exec_, std::get<Vector<float>>(local)))) continue;
+      const HostVector<float> values = on_host(std::get<Vector<float>>(local));
+      for (const auto& [range, begin] : layout_.mine())
+        for (const Parameter& tensor : table_->parameters()) {
+          const Range some = intersect(tensor.range(), range);
+          for (int64_t i = some.begin; i < some.end; ++i)
+            LAWA_CHECK(std::isfinite(values(static_cast<size_t>(begin + i - range.begin))), path, ": ", name, ": element ", i - tensor.range().begin,
+                       " of ", tensor.name, " isn't finite: a run can't begin from it");
+        }
+    }
+  });
 }
 
 StepResult Trainer::train_step() {

@@ -21,10 +21,11 @@ struct StepResult {
   StopReason stop = no_stop;
 };
 
-/// The run has diverged: the loss or the gradients' norm of a step isn't finite. On every rank alike.
+/// The run has diverged: the loss or the gradients' norm of a step isn't finite, or what its update has made of weights and moments. On
+/// every rank alike.
 struct Diverged : Error {
   explicit Diverged(const StepResult& made);
-  StepResult result;  ///< of the step, whose update wasn't made
+  StepResult result;  ///< of the step
 };
 
 class Trainer {
@@ -37,12 +38,14 @@ class Trainer {
   void start();
   /// Weights from a weights file; with `state`, moments, averages and step from the state file beside it as well, else step 0 and
   /// zero moments. Collective. Returns which averages the state didn't know or held in vain (OnlineAverages::restore). Errors:
-  /// read_shards'.
+  /// read_shards'; a number that isn't finite (names the file and the tensor).
   Json load(const std::filesystem::path& weights, bool state);
 
   /// Accumulate gradients, reduce-scatter, norm, AdamW on my range, all-gather; the averages take what they need. Collective.
   /// Errors: Diverged.
   StepResult train_step();
+  /// Whether all weights and moments are finite: else no checkpoint is to be made of them. Collective.
+  bool is_finite() const;
   /// Writes the checkpoint of the present step, and its record last, with `open` in it. Collective.
   void save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const OpenEnds& open,
             const WriteOptions& options) const;
@@ -62,6 +65,7 @@ class Trainer {
   const Exec& exec() const { return exec_; }
 
  private:
+  void check_finite(const std::string& path, const std::vector<ShardArray>& arrays) const;
   Vector<float> average(size_t i) const;
   void keep_plain(const std::vector<std::string>& exclude, const Vector<float>& average) const;
   double accumulate_gradients();

@@ -63,11 +63,16 @@ class TrainingRun {
     if (open_.evaluation) make_missing_evaluation();
     const auto saved_bytes = static_cast<double>(12 * table_.size() + trainer_->averages().most_bytes() * comm_.size());
     limit_.emplace(config_.run.wall_seconds, 1 + saved_bytes / slow_disk_rate);
-    while (!over()) {
-      make_step();
-      if (evaluations_) evaluate();
-      save_what_is_due();
-      if (stop_ != no_stop && (open_.evaluation || !over())) stop();
+    try {
+      while (!over()) {
+        make_step();
+        if (evaluations_) evaluate();
+        save_what_is_due();
+        if (stop_ != no_stop && (open_.evaluation || !over())) stop();
+      }
+    } catch (const Diverged& diverged) {
+      record_divergence(diverged.result);
+      throw;
     }
     if (stop_rule_.met()) say_stopped(trainer_->step());
     summarise();
@@ -224,24 +229,19 @@ class TrainingRun {
 
   bool over() const { return trainer_->step() >= config_.schedule.steps || stop_rule_.met(); }
 
-  /// The next step, timed and reported. Errors: Diverged, which metrics.jsonl has got a line of then.
+  /// The next step, timed and reported. Errors: Diverged.
   void make_step() {
-    try {
-      const Stopwatch clock;
-      const StepResult result = in_phase(training_phase, [&] {
-        const StepResult step = trainer_->train_step();
-        trainer_->exec().fence();
-        return step;
-      });
-      const double seconds = clock.seconds();
-      limit_->made_step(seconds);
-      stop_ = result.stop;
-      open_ = {};
-      report(result, seconds);
-    } catch (const Diverged& diverged) {
-      record_divergence(diverged.result);
-      throw;
-    }
+    const Stopwatch clock;
+    last_ = in_phase(training_phase, [&] {
+      const StepResult step = trainer_->train_step();
+      trainer_->exec().fence();
+      return step;
+    });
+    const double seconds = clock.seconds();
+    limit_->made_step(seconds);
+    stop_ = last_.stop;
+    open_ = {};
+    report(last_, seconds);
   }
 
   /// The run's last line in metrics.jsonl, durable. Collective.
@@ -327,9 +327,11 @@ class TrainingRun {
     throw Stopped(stop_, " at step " + std::to_string(trainer_->step()) + ": saved; the same command goes on");
   }
 
+  /// Errors: Diverged, before anything is written.
   void save(bool state) {
     const Phase phase(checkpoint_phase);
     const Stopwatch clock;
+    if (!trainer_->is_finite()) throw Diverged(last_);
     const WriteOptions options{.fsync = config_.checkpoint.fsync};
     // Before the checkpoint: what a kill prevents is done again from the one before. A stop alone makes no averages due.
     if (open_.temporary != OpenEnds::Temporary::checkpoint) save_averages(options);
@@ -364,6 +366,7 @@ class TrainingRun {
   std::optional<TimeLimit> limit_;
   StopRule stop_rule_;
   StopReason stop_ = no_stop;  ///< of the present step, on all ranks alike
+  StepResult last_;            ///< of the last step
   OpenEnds open_;              ///< of the present step's checkpoint
   Json averages_changed_ = Json::object();  ///< by the last resume
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file

@@ -32,6 +32,17 @@ def test_a_run_that_diverged_goes_on_from_its_last_state(place):
     assert next(line["step"] for line in metrics("new") if line["kind"] == "resume") == 1
 
 
+def test_weights_that_aren_t_finite_are_no_checkpoint(place):
+    """The update of step 2 makes them: its loss was finite."""
+    result = lawa(*DIVERGING, "schedule.peak_lr=1e39", ranks=2)
+    assert result.code == 3 and "step 2: the run has diverged" in result.errors[0]
+    assert [line["kind"] for line in metrics("new")] == ["train", "checkpoint", "train", "outcome"]
+    assert metrics("new")[-1] == {"kind": "outcome", "outcome": "diverged", "step": 2, "loss": pytest.approx(math.log(256), rel=0.1),
+                                  "grad_norm": pytest.approx(1, rel=2)}
+    assert sorted(path.name for path in (place / "new/checkpoints").iterdir()) == ["step_00000001.json", "step_00000001.state.h5",
+                                                                                   "step_00000001.weights.h5"]
+
+
 STOPPING = ("train", TINY, "settings.toml", "run.directory=new", "run.wall_seconds=0.1")
 
 

@@ -2,12 +2,15 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "checkpoint/commit_record.hpp"
 #include "restart/finished_run.hpp"
 #include "support/errors.hpp"
 #include "support/fixtures.hpp"
 #include "support/near.hpp"
+#include "support/tiny_files.hpp"
 #include "train/trainer.hpp"
 
 namespace lawa::test {
@@ -90,6 +93,21 @@ TEST_F(Start, WeightsAloneBeginANewRun) {
   EXPECT_EQ(metrics(config, "train").size(), 20u);
   EXPECT_TRUE(same_bits(metrics(config, "train", "lr"), metrics(finished_, "train", "lr")));
   EXPECT_EQ(metrics(config, "train", "loss").front(), trainer.train_step().loss);
+}
+
+TEST_F(Start, WeightsThatAreNotFiniteAreNamed) {
+  FlatHeader header = FlatFileReader(tenth_, "weights").header();
+  const Parameter& tensor = header.table.parameters()[3];
+  for (const float wrong : {not_a_number, std::numeric_limits<float>::infinity()}) {
+    std::vector<float> values = read_array(tenth_);
+    values[static_cast<size_t>(tensor.range().begin + 5)] = wrong;
+    header.step = std::isnan(wrong) ? 30 : 31;
+    comm_.on_root([&] { fs::create_directories(directory_ / "broken"); });
+    TrainConfig config = second();
+    config.start.weights = write_checkpoint(comm_, directory_ / "broken", header, values).string();
+    EXPECT_EQ(error_of([&] { run(comm_, config); }),
+              concat(config.start.weights, ": weights: element 5 of ", tensor.name, " isn't finite: a run can't begin from it"));
+  }
 }
 
 TEST_F(Start, WeightsOfAnotherModelAreRefused) {
