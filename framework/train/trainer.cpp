@@ -61,6 +61,7 @@ Trainer::Trainer(const TrainConfig& config, const Communicator& comm, const Para
       optimizer_(config.optimizer, table, layout_, owned_part(layout_, model_.float_weights(), "lawa::master")),
       averages_(config.averages, layout_),
       plan_(config.seed, config.batch.global_sequences, micro_sequences, tokens.windows(config.model.context), comm.rank(), comm.size()),
+      count_(config.batch.global_sequences * config.model.context),
       batch_(micro_sequences, config.model.context),
       gradient_(owned_part(layout_, model_.gradients(), "lawa::gradient")) {}
 
@@ -87,6 +88,7 @@ Json Trainer::load(const std::filesystem::path& weights, bool state) {
                ": the state file beside it is of step ", other.step, " of another run");
     averages = averages_.restore(other.provenance.value("averages", Json::object()), read);
     step_ = header.step;
+    count_.go_on(header.step, header.trained_tokens, header.provenance.value("batch_changes", Json()));
   }
   gather(optimizer_.master());
   return averages;
@@ -134,7 +136,7 @@ StepResult Trainer::train_step() {
 /// Leaves the sum over ranks in gradient_; returns this rank's part of the mean loss [nats/token].
 double Trainer::accumulate_gradients() {
   const double scale = 1.0 / static_cast<double>(config_->batch.global_sequences * config_->model.context);
-  const auto micro_batches = plan_.micro_batches(step_ + 1);
+  const auto micro_batches = plan_.micro_batches(tokens() / config_->model.context);
   unreduced_buckets_ = layout_.buckets();
   if (micro_batches.empty()) fill(exec_, model_.gradients(), 0.0f);
   double loss = 0;
@@ -197,10 +199,15 @@ void Trainer::with_average(size_t i, const AverageSpec& model, const std::functi
   else gather(optimizer_.master());
 }
 
+void Trainer::add_batch_changes(FlatHeader& header) const {
+  if (const Json changes = count_.json(); !changes.is_null()) header.provenance["batch_changes"] = changes;
+}
+
 void Trainer::save_average(size_t i, const std::filesystem::path& folder, const FlatHeader& run, const WriteOptions& options) const {
   FlatHeader header = run;
   header.step = averages_.step(i);
   header.trained_tokens = tokens_until(header.step);
+  add_batch_changes(header);
   header.provenance["average"] = averages_.describe(i);
   comm_->on_root([&] { std::filesystem::create_directories(folder); });
   const FileRecord file = write_shards(*comm_, weights_path(folder, header.step), header, layout_, {{"weights", average(i)}}, options);
@@ -213,6 +220,7 @@ void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, b
   header.step = step_;
   header.trained_tokens = tokens();
   header.table = *table_;
+  add_batch_changes(header);
   exec_.fence();
   CommitRecord record{.step = header.step, .trained_tokens = header.trained_tokens, .trajectory_hash = header.trajectory_hash,
                       .weights = {}, .state = {}, .open = open};

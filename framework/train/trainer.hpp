@@ -9,6 +9,7 @@
 #include "data/token_file.hpp"
 #include "evaluate/evaluator.hpp"
 #include "model/language_model.hpp"
+#include "train/token_count.hpp"
 #include "train/train_config.hpp"
 
 namespace lawa {
@@ -54,7 +55,7 @@ class Trainer {
   /// Training tokens that made the present weights.
   int64_t tokens() const { return tokens_until(step_); }
   /// Training tokens of the first `step` steps.
-  int64_t tokens_until(int64_t step) const { return step * config_->batch.global_sequences * config_->model.context; }
+  int64_t tokens_until(int64_t step) const { return count_.until(step); }
   LanguageModel& model() { return model_; }
   const OnlineAverages& averages() const { return averages_; }
   /// work() with average i in the model, blended with the present weights and without the excluded tensors as `model` says; then the
@@ -65,6 +66,7 @@ class Trainer {
   const Exec& exec() const { return exec_; }
 
  private:
+  void add_batch_changes(FlatHeader& header) const;
   void check_finite(const std::string& path, const std::vector<ShardArray>& arrays) const;
   Vector<float> average(size_t i) const;
   void keep_plain(const std::vector<std::string>& exclude, const Vector<float>& average) const;
@@ -83,6 +85,7 @@ class Trainer {
   AdamW optimizer_;
   OnlineAverages averages_;
   BatchPlan plan_;
+  TokenCount count_;
   BatchBuffer batch_;
   Vector<float> gradient_;         ///< of my range, a local buffer
   int64_t unreduced_buckets_ = 0;  ///< in this step, counted from the front

@@ -30,8 +30,8 @@ bool due(int64_t every, int64_t step, int64_t last) { return step == last || (ev
 class TrainingRun {
  public:
   TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source, double measured_from)
-      : comm_(comm), config_(config), log_(log), measured_from_(measured_from), stop_rule_(config),
-        table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)) {
+      : comm_(comm), config_(config), log_(log), measured_from_(measured_from),
+        table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)), stop_rule_(config) {
     const Phase phase(start_phase);
     LAWA_CHECK(multiplies_in(precision_of(config)), "precision", source.where("precision"), ": this build on this processor can't multiply ",
                "in ", config.precision, " (oneDNN and AVX-512, or a GPU)");
@@ -43,7 +43,7 @@ class TrainingRun {
       });
       checked_digest(comm, *validation_);
     }
-    identify(digest);
+    identify(digest, source);
     const LockPatience patience{config.run.lock_seconds, "run.lock_seconds", [&](const std::string& text) { log_.line(text); }};
     directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience);
     if (complete()) return;
@@ -80,23 +80,33 @@ class TrainingRun {
 
  private:
   /// Fills header_ with the run's hashes and what its checkpoints say about their origin.
-  void identify(const std::string& tokens_digest) {
+  void identify(const std::string& tokens_digest, const ConfigSource& source) {
     const std::string start = config_.start.weights.empty() ? config_.start.checkpoint : config_.start.weights;
     std::string start_digest;
-    if (!start.empty()) {
-      comm_.on_root([&] {
-        check_is_file(start);
-        verify_by_record(start);
-        start_digest = FlatFileReader(start, "weights").digest("weights");
-      });
-      start_digest = comm_.broadcast(start_digest);
-    }
+    comm_.on_root([&] {
+      if (!start.empty()) start_digest = digest_of_start(start, source);
+    });
+    start_digest = comm_.broadcast(start_digest);
     const Version program = version();
     const Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
                              {"start_digest", start_digest}};
     header_ = {.kind = "weights", .step = 0, .trained_tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest),
                .config_hash = config_hash(config_), .git = program.git, .table = table_, .config = dump_config(config_),
                .provenance = provenance};
+  }
+
+  /// Of the file that the run begins from; where that is gone, as the run's folder has it from its beginning. On rank 0.
+  std::string digest_of_start(const std::string& start, const ConfigSource& source) const {
+    std::error_code unknown;
+    if (fs::status(start, unknown).type() == fs::file_type::not_found)
+      if (const std::string known = text_in(provenance_of(config_.run.directory), "start_digest"); !known.empty()) return known;
+    check_is_file(start);
+    verify_by_record(start);
+    const FlatFileReader file(start, "weights");
+    LAWA_CHECK(config_.start.checkpoint.empty() || file.header().step < config_.schedule.steps, "schedule.steps", source.where("schedule.steps"),
+               ": ", config_.schedule.steps, " must be more than the step of start.checkpoint", source.where("start.checkpoint"), ", which is ",
+               file.header().step);
+    return file.digest("weights");
   }
 
   void say_stopped(int64_t step) {
