@@ -194,6 +194,18 @@ void evaluate_files(const Communicator& comm, const ConfigSource& keys, const st
   });
 }
 
+/// weights_files as rank 0 finds them: a folder may grow while others look. Collective.
+std::vector<std::filesystem::path> listed_files(const Communicator& comm, const std::vector<std::string>& places) {
+  std::string names;  // each with a zero behind it, the one character that no name has
+  comm.on_root([&] {
+    for (const auto& file : weights_files(places)) names += file.string() + '\0';
+  });
+  std::istringstream text(comm.broadcast(names));
+  std::vector<std::filesystem::path> files;
+  for (std::string name; std::getline(text, name, '\0');) files.emplace_back(name);
+  return files;
+}
+
 }  // namespace
 
 void evaluate_command(const Communicator& comm, const Arguments& arguments) {
@@ -202,8 +214,7 @@ void evaluate_command(const Communicator& comm, const Arguments& arguments) {
   const auto config = load_config<EvaluationConfig>(keys);  // mistakes in keys, before anything is read
   check(config.averaging, keys);
   LAWA_CHECK(!arguments.places.empty(), "lawa evaluate: name weights files or folders of them");
-  std::vector<std::filesystem::path> files;
-  comm.together([&] { files = weights_files(arguments.places); });
+  const auto files = listed_files(comm, arguments.places);
   if (std::ranges::any_of(keys.entries(), [](const auto& entry) { return entry.first.starts_with("averaging."); }))
     return evaluate_averages(comm, config, keys, files);
   evaluate_files(comm, keys, files);
