@@ -62,6 +62,7 @@ void RunDirectory::open_on_root(const std::string& trajectory_hash, const LockPa
   std::error_code error;
   fs::create_directories(checkpoints_, error);
   LAWA_CHECK(!error, "run.directory: ", path_.string(), " can't be made: ", error.message());
+  check_fits(path_, part_of(fs::path("checkpoints") / ("step_" + std::string(18, '0') + ".weights.h5")));  // 18 digits, at most
   lock_.emplace(path_ / "run.lock", FileLock::End::keep, patience);
   check_trajectory(trajectory_hash, patience);
   std::vector<fs::path> parts;

@@ -1,6 +1,7 @@
 #include "core/files.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -23,6 +24,16 @@ void make_folder(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
   LAWA_CHECK(!error && fs::is_directory(path), path.string(), ": can't be made: ", error ? error.message() : "is a file");
+}
+
+void check_fits(const fs::path& folder, const fs::path& below) {
+  const auto fits = [](const fs::path& path) {
+    struct stat ignored {};
+    return ::lstat(path.c_str(), &ignored) == 0 || errno != ENAMETOOLONG;
+  };
+  LAWA_CHECK(fits(folder / below), folder.string(), ": is too long a name for what goes below it, ", below.string());
+  for (const fs::path& part : below)
+    LAWA_CHECK(fits(folder / part), folder.string(), ": can't hold ", part.string(), ": ", std::strerror(ENAMETOOLONG));
 }
 
 void make_durable(const fs::path& path) {

@@ -6,6 +6,7 @@
 
 #include "checkpoint/run_directory.hpp"
 #include "core/byte_file.hpp"
+#include "core/files.hpp"
 #include "core/version.hpp"
 #include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
@@ -46,6 +47,10 @@ class TrainingRun {
     identify(digest, source);
     const LockPatience patience{config.run.lock_seconds, "run.lock_seconds", [&](const std::string& text) { log_.line(text); }};
     directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience);
+    comm.on_root([&] {
+      for (const OnlineAverageConfig& average : config.averages)
+        if (average.save) check_fits(directory_->path(), part_of(weights_path(fs::path("averages") / folder(spec_of(average)), config.schedule.steps)));
+    });
     if (complete()) return;
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);

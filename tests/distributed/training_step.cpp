@@ -74,8 +74,9 @@ TEST_P(TrainingStep, RanksReadTogetherWhatOneWouldRead) {
     return BatchPlan(config_.seed, config_.batch.global_sequences, config_.batch.micro_sequences,
                      tokens_.windows(config_.model.context), static_cast<int>(rank), static_cast<int>(ranks));
   };
-  const auto sequences = [](std::vector<int64_t>& all, const BatchPlan& of, int64_t step) {
-    for (const auto& micro_batch : of.micro_batches((step - 1) * config_.batch.global_sequences)) all.insert(all.end(), micro_batch.begin(), micro_batch.end());
+  const auto sequences = [&](std::vector<int64_t>& all, const BatchPlan& of, int64_t step) {
+    const int64_t before = (step - 1) * config_.batch.global_sequences;
+    for (const auto& micro_batch : of.micro_batches(before)) all.insert(all.end(), micro_batch.begin(), micro_batch.end());
   };
   for (int64_t step = 1; step <= steps; ++step) {
     std::vector<int64_t> together, alone;

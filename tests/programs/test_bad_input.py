@@ -157,6 +157,9 @@ CASES = {
     "a file in the place of the destination": (write("new", "mine"), average("run"), ["new"]),
     "a file above the destination": (write("new", "mine"), ["average", "run", "destination=new/below"], ["new/below"]),
     "a file in the place of the run directory": (write("new", "mine"), train(), ["run.directory", "new"]),
+    "a run directory with too long a name": (nothing, train(f"run.directory={'x' * 256}"), ["run.directory", "too long"]),
+    "a run directory with no room for names below it": (nothing, train("run.directory=" + "/".join(["x" * 202] * 20)),   # 4,059 bytes of 4,095
+                                                        ["is too long a name for what goes below it, checkpoints/step_"]),
     "a run directory of another config": (nothing, train("run.directory=run", "seed=2"), ["run.directory", "run", "another run"]),
 }
 

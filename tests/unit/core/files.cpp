@@ -59,6 +59,15 @@ TEST(Files, ErrorsNameTheFile) {
   EXPECT_FALSE(fs::exists(part_of(folder / "taken")));
 }
 
+TEST(Files, NamesThatAreTooLongAreFoundBeforehand) {
+  const TemporaryDirectory folder;
+  EXPECT_NO_THROW(check_fits(folder.path(), "a/b/" + std::string(255, 'c')));
+  EXPECT_THAT(error_of([&] { check_fits(folder.path(), "a/" + std::string(256, 'c') + "/d"); }), HasSubstr("ccc: File name too long"));
+  std::string below = "a";
+  while (below.size() < 4096) below += "/" + std::string(99, 'b');
+  EXPECT_THAT(error_of([&] { check_fits(folder.path(), below); }), HasSubstr("is too long a name for what goes below it"));
+}
+
 TEST(Files, GrowAtTheirEnd) {
   const TemporaryDirectory folder;
   append_to_file(folder / "file", "one\n");
