@@ -20,8 +20,9 @@ constexpr std::chrono::nanoseconds settled = std::chrono::seconds(3);  // the co
 /// Where the scan of a file is kept; "" where the environment names no folder of the user's.
 fs::path place_of(const TokenFile& file) {
   const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
-  const fs::path folder = cache != nullptr && *cache == '/' ? fs::path(cache) : home != nullptr && *home == '/' ? fs::path(home) / ".cache" : "";
-  if (folder.empty()) return "";
+  const auto is_absolute = [](const char* path) { return path != nullptr && *path == '/'; };
+  if (!is_absolute(cache) && !is_absolute(home)) return "";
+  const fs::path folder = is_absolute(cache) ? fs::path(cache) : fs::path(home) / ".cache";
   std::error_code unknown;
   return folder / "lawa" / "tokens" / (hash128(fs::canonical(file.path, unknown).string()) + ".json");
 }

@@ -110,8 +110,8 @@ void Trainer::check_finite(const std::string& path, const std::vector<ShardArray
         for (const Parameter& tensor : table_->parameters()) {
           const Range some = intersect(tensor.range(), range);
           for (int64_t i = some.begin; i < some.end; ++i)
-            LAWA_CHECK(std::isfinite(values(static_cast<size_t>(begin + i - range.begin))), path, ": ", name, ": element ", i - tensor.range().begin,
-                       " of ", tensor.name, " isn't finite: a run can't begin from it");
+            LAWA_CHECK(std::isfinite(values(static_cast<size_t>(begin + i - range.begin))), path, ": ", name, ": element ",
+                       i - tensor.range().begin, " of ", tensor.name, " isn't finite: a run can't begin from it");
         }
     }
   });

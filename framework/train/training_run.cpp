@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "checkpoint/run_directory.hpp"
-#include "core/byte_file.hpp"
 #include "core/files.hpp"
 #include "core/version.hpp"
 #include "ops/gemm.hpp"
@@ -13,6 +12,7 @@
 #include "tensor/device.hpp"
 #include "train/checked_tokens.hpp"
 #include "train/evaluations.hpp"
+#include "train/start.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
 #include "train/time_limit.hpp"
@@ -49,7 +49,8 @@ class TrainingRun {
     directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience);
     comm.on_root([&] {
       for (const OnlineAverageConfig& average : config.averages)
-        if (average.save) check_fits(directory_->path(), part_of(weights_path(fs::path("averages") / folder(spec_of(average)), config.schedule.steps)));
+        if (average.save)
+          check_fits(directory_->path(), part_of(weights_path(fs::path("averages") / folder(spec_of(average)), config.schedule.steps)));
     });
     if (complete()) return;
     const int64_t micro = micro_sequences(config, comm.size());
@@ -86,11 +87,8 @@ class TrainingRun {
  private:
   /// Fills header_ with the run's hashes and what its checkpoints say about their origin.
   void identify(const std::string& tokens_digest, const ConfigSource& source) {
-    const std::string start = config_.start.weights.empty() ? config_.start.checkpoint : config_.start.weights;
     std::string start_digest;
-    comm_.on_root([&] {
-      if (!start.empty()) start_digest = digest_of_start(start, source);
-    });
+    comm_.on_root([&] { start_digest = digest_of_start(config_, source); });
     start_digest = comm_.broadcast(start_digest);
     const Version program = version();
     const Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
@@ -98,20 +96,6 @@ class TrainingRun {
     header_ = {.kind = "weights", .step = 0, .trained_tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest),
                .config_hash = config_hash(config_), .git = program.git, .table = table_, .config = dump_config(config_),
                .provenance = provenance};
-  }
-
-  /// Of the file that the run begins from; where that is gone, as the run's folder has it from its beginning. On rank 0.
-  std::string digest_of_start(const std::string& start, const ConfigSource& source) const {
-    std::error_code unknown;
-    if (fs::status(start, unknown).type() == fs::file_type::not_found)
-      if (const std::string known = text_in(provenance_of(config_.run.directory), "start_digest"); !known.empty()) return known;
-    check_is_file(start);
-    verify_by_record(start);
-    const FlatFileReader file(start, "weights");
-    LAWA_CHECK(config_.start.checkpoint.empty() || file.header().step < config_.schedule.steps, "schedule.steps", source.where("schedule.steps"),
-               ": ", config_.schedule.steps, " must be more than the step of start.checkpoint", source.where("start.checkpoint"), ", which is ",
-               file.header().step);
-    return file.digest("weights");
   }
 
   void say_stopped(int64_t step) {
@@ -204,7 +188,9 @@ class TrainingRun {
     comm_.on_root([&] {
       const int64_t damaged = directory_->cut_metrics(step, evaluations);
       const fs::path path = directory_->path() / "metrics.jsonl";
-      if (damaged > 0) log_.line(concat(path.string(), ": ", damaged, damaged == 1 ? " line" : " lines", " could not be read, and went to ", damaged_of(path).string()));
+      if (damaged > 0)
+        log_.line(concat(path.string(), ": ", damaged, damaged == 1 ? " line" : " lines", " could not be read, and went to ",
+                         damaged_of(path).string()));
     });
   }
 
