@@ -93,6 +93,10 @@ TEST_F(TokenScans, OfSeveralFilesDependOnWhereEachEnds) {
   for (size_t i = 0; i < digests.size(); ++i)
     for (size_t j = 0; j < i; ++j) EXPECT_NE(digests[i], digests[j]) << i << " " << j;
   EXPECT_EQ(digest({a, b}), digest({file("e", {1, 2, 3}), b})) << "names don't count";
+  const std::string one = file("one", {}), two = file("two", {});  // where blocks end, too: zeros without a page on the disk
+  fs::resize_file(one, 2 * static_cast<uintmax_t>(block_tokens));
+  fs::resize_file(two, 4 * static_cast<uintmax_t>(block_tokens));
+  EXPECT_NE(digest({one, one}), digest({two}));
 }
 
 TEST_F(TokenScans, AreKeptUntilTheFileChanges) {
