@@ -82,6 +82,9 @@ class FlatFileReader {
   std::unique_ptr<State> state_;
 };
 
+/// About how many bytes a file of these arrays will have: its numbers and texts exactly, HDF5's own books to a few kB.
+int64_t expected_bytes(const FlatHeader& header, const std::vector<ArraySpec>& arrays);
+
 /// Gives a flat file that is whole under part_of(path) its name; returns what a commit record says about it. On one rank.
 FileRecord commit_flat_file(const std::filesystem::path& path, bool durably);
 

@@ -17,6 +17,12 @@ std::string device_name() {
   return properties.name;
 }
 
+double device_memory_bytes() {
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total));
+  return static_cast<double>(total);
+}
+
 double peak_memory_bytes() {
   size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total));

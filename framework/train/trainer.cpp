@@ -14,11 +14,6 @@ namespace lawa {
 
 namespace {
 
-Purpose purpose_of(const TrainConfig& config) {
-  if (config.batch.recompute == "block") return Purpose::recompute_block;
-  return config.batch.recompute == "attention" ? Purpose::recompute_attention : Purpose::training;
-}
-
 /// A local buffer. A rank that is alone owns everything: what it works on is the full buffer itself, where that is of floats.
 Vector<float> owned_part(const ShardLayout& layout, const Vector<float>& full, const char* name) {
   return layout.ranks() == 1 && rows(full) > 0 ? full : zeros<float>(name, layout.local_size());
@@ -40,6 +35,11 @@ Diverged::Diverged(const StepResult& made)
                    "); a lower schedule.peak_lr or optimizer.clip_norm may help"),
             concat(__FILE__, ":", __LINE__), exit_diverged),
       result(made) {}
+
+Purpose purpose_of(const TrainConfig& config) {
+  if (config.batch.recompute == "block") return Purpose::recompute_block;
+  return config.batch.recompute == "attention" ? Purpose::recompute_attention : Purpose::training;
+}
 
 int64_t micro_sequences(const TrainConfig& config, int ranks) {
   const int64_t share = (config.batch.global_sequences + ranks - 1) / ranks;

@@ -85,6 +85,8 @@ class Trainer {
   int64_t step_ = 0;
 };
 
+/// What batch.recompute says.
+Purpose purpose_of(const TrainConfig& config);
 /// Sequences of a micro-batch: what the config says, or as many as fit the memory budget and one rank's share.
 int64_t micro_sequences(const TrainConfig& config, int ranks);
 

@@ -11,6 +11,7 @@
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
 #include "train/evaluations.hpp"
+#include "train/save_steps.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
 #include "train/time_limit.hpp"
@@ -29,9 +30,6 @@ std::string checked_digest(const Communicator& comm, const TokenSet& tokens, int
 namespace {
 
 constexpr double slow_disk_rate = 1e8;  // bytes/s: what a save takes before one has been timed
-
-/// Every `every` steps, and at the last one.
-bool due(int64_t every, int64_t step, int64_t last) { return step == last || (every > 0 && step % every == 0); }
 
 class TrainingRun {
  public:
@@ -296,8 +294,8 @@ class TrainingRun {
   /// The checkpoint that is due, if one is; with what going on needs where the run is to stop. A request that comes meanwhile counts.
   void save_what_is_due() {
     const int64_t step = trainer_->step(), last = config_.schedule.steps;
-    const bool state = stop_rule_.met() || due(config_.checkpoint.state_steps, step, last);
-    const bool weights = state || due(config_.checkpoint.steps, step, last);
+    const bool state = stop_rule_.met() || saves_state(config_.checkpoint, step, last);
+    const bool weights = state || saves_weights(config_.checkpoint, step, last);
     if (stop_ != no_stop && !state) {
       open_.temporary = weights ? OpenEnds::Temporary::state : OpenEnds::Temporary::checkpoint;
       save(true);
