@@ -18,6 +18,7 @@ struct Command {
 
 constexpr Command commands[] = {
     {"train", "train a model, or go on with a run", lawa::train_command, true},
+    {"plan", "what a run takes, before it starts: memory, disk, hours", lawa::plan_command, false, "--json"},
     {"average", "average checkpoints of a run (LAWA and its kin)", lawa::average_command, true, "--rebuild"},
     {"evaluate", "validation loss of weights files, or of averages of them", lawa::evaluate_command, true},
     {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command, false},
