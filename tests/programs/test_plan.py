@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from runner import ROOT, TINY, lawa, metrics, snapshot, succeed
 
-sys.path[:0] = [str(ROOT / "experiments"), str(ROOT / "analysis"), str(ROOT / "slurm")]
-import cost     # noqa: E402
+sys.path[:0] = [str(ROOT / "experiments"), str(ROOT / "analysis"), str(ROOT / "tests" / "benchmark")]
+import plan as committed   # noqa: E402
 import price    # noqa: E402
 from toml_files import flat, read_toml   # noqa: E402
 
@@ -208,3 +208,15 @@ def test_mistakes_are_named(place, words, message):
     Path("odd.bin").write_bytes(bytes(3))
     result = lawa("plan", TINY, "settings.toml", "run.directory=new", *words, *FIXED)
     assert result.code == 1 and message in result.errors[0]
+
+
+def test_the_page_in_the_readme_is_todays():
+    """But for what was measured there: rates, free bytes, the program's memory, and what follows from them."""
+    command, *page = (ROOT / "tests" / "benchmark" / "plan.txt").read_text().splitlines()
+    assert command == f"$ {' '.join(committed.COMMAND)}"
+    same = ("model ", "training ", "operations ", "split ", "disk ")
+    todays = committed.printed(*FIXED, "plan.free_bytes=1e12").splitlines()
+    kept = [line for line in page if line.startswith(same)]
+    assert len(kept) == len(same) and kept == [line for line in todays if line.startswith(same)]
+    assert [line[:12].strip() for line in page if not line.startswith("missing")] == [
+        line[:12].strip() for line in todays if not line.startswith("missing")]
