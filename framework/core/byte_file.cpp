@@ -18,7 +18,7 @@ int open_flags(ByteFile::Mode mode) {
   switch (mode) {
     case ByteFile::Mode::read: return O_RDONLY;
     case ByteFile::Mode::update: return O_RDWR;
-    case ByteFile::Mode::create: return O_WRONLY | O_CREAT | O_TRUNC;
+    case ByteFile::Mode::create: return O_RDWR | O_CREAT | O_TRUNC;
   }
   return O_RDONLY;
 }
@@ -61,6 +61,10 @@ void ByteFile::write(int64_t offset, std::span<const std::byte> bytes) const {
     bytes = bytes.subspan(static_cast<size_t>(count));
     offset += count;
   }
+}
+
+void ByteFile::make_durable() const {
+  LAWA_CHECK(::fsync(descriptor_) == 0, path_.string(), ": can't be synchronised: ", std::strerror(errno));
 }
 
 void ByteFile::begin_writing_back(int64_t offset, int64_t bytes) const {

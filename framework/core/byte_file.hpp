@@ -12,7 +12,7 @@ namespace lawa {
 /// Open as long as the object lives. Errors name the file.
 class ByteFile {
  public:
-  enum class Mode { read, update, create };  ///< update: of a file that is there; create: an older file of that name is emptied
+  enum class Mode { read, update, create };  ///< update: of a file that is there; create: the same, an older file of that name is emptied
   /// Errors: it can't be opened.
   ByteFile(const std::filesystem::path& path, Mode mode);
   ~ByteFile();
@@ -27,6 +27,8 @@ class ByteFile {
   void read(int64_t offset, std::span<std::byte> out) const;
   /// Errors: a full disk, say.
   void write(int64_t offset, std::span<const std::byte> bytes) const;
+  /// Waits until all that was written survives a power cut: fsync. Errors: the disk refused it.
+  void make_durable() const;
   /// The system begins to bring these written bytes to the disk and doesn't wait for it. Advice: not every system takes it.
   void begin_writing_back(int64_t offset, int64_t bytes) const;
   /// Waits until these written bytes are on the disk, has the system forget its copy of them and begin to read them from there. What

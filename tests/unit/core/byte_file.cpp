@@ -79,7 +79,7 @@ TEST_F(ByteFiles, ErrorsNameTheFile) {
   EXPECT_THAT(error_of([&] { ByteFile(folder / "no/file", create); }), HasSubstr("no/file: can't be opened"));
   const ByteFile file(path, create);
   put(file, 0, "text");
-  EXPECT_THAT(error_of([&] { text_at(file, 0, 1); }), HasSubstr(path.string() + ": can't be read"));
+  EXPECT_EQ(text_at(file, 0, 4), "text") << "what is created can be read as well";
   EXPECT_THAT(error_of([&] { put(ByteFile(path, read), 0, "x"); }), HasSubstr(path.string() + ": can't be written"));
   EXPECT_THAT(error_of([&] { text_at(ByteFile(folder.path(), read), 0, 1); }), HasSubstr("can't be read"));
 }
