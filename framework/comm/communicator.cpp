@@ -51,7 +51,17 @@ Communicator Communicator::world() { return Communicator(std::make_unique<State>
 
 int Communicator::rank() const { return state_->rank; }
 int Communicator::size() const { return state_->size; }
+std::string Communicator::device_library() { return detail::Collectives::library(); }
 MPI_Comm mpi_comm(const Communicator& comm) { return comm.state().duplicate.comm; }
+
+int Communicator::node_size() const {
+  MPI_Comm node = MPI_COMM_NULL;
+  int ranks = 1;
+  LAWA_MPI(MPI_Comm_split_type(mpi_comm(*this), MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
+  LAWA_MPI(MPI_Comm_size(node, &ranks));
+  LAWA_MPI(MPI_Comm_free(&node));
+  return ranks;
+}
 
 void Communicator::barrier() const {
   const Phase phase("communication");

@@ -26,6 +26,8 @@ class Communicator {
   int rank() const;
   int size() const;
   bool root() const { return rank() == 0; }
+  /// Ranks that share memory with this one, itself included. Collective.
+  int node_size() const;
 
   // ---- host scalars and text. Collective. ------------------------------------------------------------------------------------
   void barrier() const;
@@ -49,6 +51,8 @@ class Communicator {
   void on_root(const std::function<void()>& work) const;
 
   // ---- device buffers, queued on exec's stream where there is one. Collective. ---------------------------------------------
+  /// What carries them: "MPI", "NCCL 2.22.3". Not collective.
+  static std::string device_library();
   /// mine = my slice of the sum of `full` over all ranks. full (n * ranks), mine (n); they may not overlap.
   void reduce_scatter_sum(const Exec& exec, const Vector<float>& full, const Vector<float>& mine) const;
   /// full (n * ranks): the r-th of the equal parts becomes what rank r has there.

@@ -15,6 +15,8 @@ std::string device_name() {
   return "CPU";
 }
 
+Gpus gpus() { return {}; }
+
 double peak_memory_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
