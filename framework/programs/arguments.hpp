@@ -31,6 +31,7 @@ void print_keys(const Communicator& comm, const std::string& usage, const std::s
 void train_command(const Communicator& comm, const Arguments& arguments);
 void average_command(const Communicator& comm, const Arguments& arguments);
 void evaluate_command(const Communicator& comm, const Arguments& arguments);
+void doctor_command(const Communicator& comm, const Arguments& arguments);
 void inspect_command(const Communicator& comm, const Arguments& arguments);
 
 }  // namespace lawa

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from runner import TINY, digests, metrics, numbers, python, succeed, weights
 
-COMMANDS = ("train", "average", "evaluate", "inspect")
+COMMANDS = ("train", "average", "evaluate", "doctor", "inspect")
 FEW = ("schedule.steps=3", "schedule.warmup_steps=0", "evaluate.steps=0")   # steps, where any will do
 
 
