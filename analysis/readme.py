@@ -8,6 +8,7 @@ import json
 import re
 import sys
 
+import interpreter  # noqa: F401
 import numpy as np
 
 import redraw
