@@ -175,7 +175,7 @@ def main():
                 same = job.end() == whole[job.steps]
                 for row in rows:
                     check(row)
-                    print(json.dumps(row | {"same_end": same}), flush=True)
+                    print(json.dumps(row | {"same_end": same, "seed": options.seed}), flush=True)
                 assert same, f"{kind}, {nodes} nodes: not the end of an undisturbed run\n{output(folder)}"
 
 
