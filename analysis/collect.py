@@ -1,4 +1,5 @@
 """From the records of a figure's runs to its table: data.csv and timing.csv."""
+import interpreter  # noqa: F401
 import pandas
 
 from table import MODEL, VALUES, Table

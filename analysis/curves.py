@@ -11,15 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-try:
-    import events
-    import metrics
-    import picture
-    import screen
-    import style
-except ModuleNotFoundError as missing:
-    sys.exit(f"curves: {sys.executable} has no {missing.name}; /usr/bin/python3 of Debian and Ubuntu has it after "
-             "apt install python3-numpy python3-matplotlib")
+import interpreter  # noqa: F401
+import events
+import metrics
+import picture
+import screen
+import style
 
 
 def names(folders):

@@ -2,6 +2,7 @@
 import sys
 import time
 
+import interpreter  # noqa: F401
 import numpy as np
 
 SUFFIX = ".lawa"  # of our files, by which we know them again

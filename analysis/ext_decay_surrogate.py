@@ -1,4 +1,5 @@
 """Averages over a constant rate against branches whose rate really decays."""
+import interpreter  # noqa: F401
 import numpy as np
 
 import panels

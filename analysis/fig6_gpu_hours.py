@@ -1,4 +1,5 @@
 """Perplexity over the hours that training took, and the hours by which LAWA is ahead of the plain weights of the same run."""
+import interpreter  # noqa: F401
 import numpy as np
 import pandas
 

@@ -1,4 +1,5 @@
 """A loss spike: the run that goes through it, averages through it, the undisturbed run, and a restart from before it."""
+import interpreter  # noqa: F401
 import pandas
 
 import panels

@@ -2,6 +2,7 @@
 import math
 from dataclasses import dataclass
 
+import interpreter  # noqa: F401
 import numpy as np
 from scipy import stats
 

@@ -4,6 +4,7 @@ import io
 import json
 from dataclasses import dataclass
 
+import interpreter  # noqa: F401
 import numpy as np
 
 COLUMNS = ("step", "loss", "trained_tokens", "lr", "grad_norm", "tokens_per_second")

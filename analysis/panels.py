@@ -4,6 +4,7 @@ A panel leaves out what the table has no rows of, so that a picture of some of t
 """
 import csv
 
+import interpreter  # noqa: F401
 import numpy as np
 import pandas
 

@@ -3,6 +3,7 @@ import hashlib
 import json
 import platform
 
+import interpreter  # noqa: F401
 import matplotlib
 import numpy
 import pandas

@@ -8,6 +8,7 @@ import json
 import re
 import sys
 
+import interpreter  # noqa: F401
 import numpy as np
 
 import redraw
@@ -176,7 +177,12 @@ def online():
             f"({1000 * line['seconds_without']:.1f} ms, the median of {line['steps']} steps each).")
 
 
-SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "benchmark": benchmark, "phases": phases, "one rank": alone,
+def plan():
+    """tests/benchmark/plan.txt: a command and the page that it printed."""
+    return f"```text\n{(ROOT / 'tests' / 'benchmark' / 'plan.txt').read_text(encoding='utf-8')}```"
+
+
+SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "plan": plan, "benchmark": benchmark, "phases": phases, "one rank": alone,
             "threads": threads, "precision": precision, "averaging": averaging, "online": online}
 
 

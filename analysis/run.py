@@ -7,12 +7,10 @@ import argparse
 import sys
 from pathlib import Path
 
-try:
-    import gallery
-    import redraw
-    import spec as specs
-except ModuleNotFoundError as missing:
-    sys.exit(f"analysis: {sys.executable} has no module {missing.name}; try /usr/bin/python3, or bash framework/setup/setup.sh first")
+import interpreter  # noqa: F401
+import gallery
+import redraw
+import spec as specs
 
 
 def main():

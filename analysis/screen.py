@@ -1,6 +1,7 @@
 """Validation losses as text, for a terminal: every run has a letter, small for its plain weights, large for its best average."""
 from string import ascii_lowercase
 
+import interpreter  # noqa: F401
 import numpy as np
 
 MARGIN = 9  # characters at the left, for the losses

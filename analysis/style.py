@@ -5,6 +5,7 @@ averages bold. Where it compares averages of the same runs, colour says which av
 """
 import textwrap
 
+import interpreter  # noqa: F401
 import matplotlib
 
 matplotlib.use("Agg")

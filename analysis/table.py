@@ -1,6 +1,7 @@
 """data.csv: a row for each model that was evaluated at a step. The only numbers that a drawing or a verdict reads."""
 import io
 
+import interpreter  # noqa: F401
 import numpy as np
 import pandas
 

@@ -14,6 +14,7 @@ of the claim is then judged on the second half (report_loss). Both sides of a co
 import json
 from dataclasses import asdict, dataclass, replace
 
+import interpreter  # noqa: F401
 import numpy as np
 
 from averages import part_of

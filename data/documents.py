@@ -1,76 +1,69 @@
-"""Documents from files and folders, streamed: a document is an iterable of text pieces (str), in order.
+"""Documents from files, streamed: a document's pieces (str), joined, give its text without byte order marks.
 
-Joining a document's pieces gives its text unchanged. Large texts are cut only where white space follows a letter or a
-digit: byte-level BPE as in GPT-2 never merges across such a place, so encoding piece by piece gives the same tokens as
-encoding the whole.
+Large texts are cut only before white space, best behind a letter or a digit, or between a letter and the punctuation of
+a script without blanks: byte-level BPE as in GPT-2 never merges across such a place, so encoding piece by piece gives
+the same tokens as encoding the whole. Only a run of a million characters without such a place is cut where it stands.
 """
 
-import gzip
-import json
-from pathlib import Path
+import re
+from dataclasses import dataclass, field
+from itertools import chain, groupby
+from typing import Iterable
 
-TEXT_SUFFIXES = {".txt", ".text", ".md", ".rst", ".tex"}
-TABLE_SUFFIXES = {".jsonl", ".parquet"}
-PIECE_CHARACTERS = 1 << 20
+from compressed import BLOCK, open_input
+from inputs import ROW_SUFFIXES, compression, suffix
+from problems import DataError, Problems
+from rows import BadRow, read_rows
+from utf8 import text_blocks, without_marks
 
-
-class DataError(Exception):
-    """A mistake in the input or the options; its message is one line for the user."""
-
-
-def suffix(path):
-    """The suffix that says what a file holds, lower case, looking through `.gz`."""
-    suffixes = [s.lower() for s in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
-
-
-def find_files(inputs):
-    """Files named by `inputs` (paths of files or folders): list of (name, Path).
-
-    A folder is searched recursively for texts (.txt .text .md .rst .tex), .jsonl and .parquet, each also with .gz;
-    hidden files and other suffixes are left out. Names are relative to the input, never absolute, and sorted within
-    it. Raises DataError if an input is missing or a folder holds no such file.
-    """
-    found = []
-    for root in map(Path, inputs):
-        if root.is_dir():
-            paths = sorted(path for path in root.rglob("*") if path.is_file()
-                           and suffix(path) in TEXT_SUFFIXES | TABLE_SUFFIXES
-                           and not any(part.startswith(".") for part in path.relative_to(root).parts))
-            if not paths:
-                raise DataError(f"no text, .jsonl or .parquet file in the folder {root}")
-            found += [(f"{root.resolve().name}/{path.relative_to(root).as_posix()}", path) for path in paths]
-        elif root.is_file():
-            found.append((root.name, root))
-        else:
-            raise DataError(f"no such file or folder: {root}")
-    return found
+PIECE_CHARACTERS = 1 << 17
+SEARCHED_CHARACTERS = 1 << 12   # at a piece's end, for a place to cut it
+LARGEST_UNCUT_CHARACTERS = 1 << 20
+MOST_HELD_BLOCKS = 64
+SAFE_PLACES = [re.compile(pattern) for pattern in (
+    r"(?<=[^\W_])(?=[ \n])", r"(?<=\S)(?=\s)",
+    r"(?<=[^\W\d_])(?=[\u3001\u3002\uff0c\uff0e\uff1a\uff1b\uff1f\uff01\u0964\u060c\u061f])")]
 
 
-def next_boundary(text, start):
-    """The smallest index >= `start` where `text` may be cut (white space after a letter or digit), or len(text)."""
-    for i in range(max(start, 1), len(text)):
-        if text[i] in " \n" and text[i - 1].isalnum():
-            return i
-    return len(text)
+@dataclass
+class Document:
+    """One text as pieces, which may be iterated once, and the kind of file that it comes from (".md")."""
+
+    pieces: Iterable
+    kind: str = ""
+
+    def __iter__(self):
+        return iter(self.pieces)
 
 
-def last_boundary(text):
-    """The largest index where `text` may be cut, or 0 if there is none."""
-    for i in range(len(text) - 1, 0, -1):
-        if text[i] in " \n" and text[i - 1].isalnum():
-            return i
+@dataclass
+class Reading:
+    """How documents are read: the key of a row's text, what ends a document inside a text, and what is done with bad ones."""
+
+    text_key: str = "text"
+    separator: str = ""
+    problems: Problems = field(default_factory=Problems)
+
+
+def last_boundary(text, start):
+    """The largest index > `start` where `text` may be cut, searched from its end on; 0 if there is none."""
+    near = max(start, len(text) - SEARCHED_CHARACTERS)
+    for begin in dict.fromkeys((near, start)):
+        for pattern in SAFE_PLACES:
+            places = [match.start() for match in pattern.finditer(text, begin)]
+            if places and places[-1] > 0:
+                return places[-1]
     return 0
 
 
-def pieces(stream, size=PIECE_CHARACTERS):
-    """Cuts a text stream into pieces of about `size` characters at safe places (longer where there is none)."""
+def pieces(blocks, size=PIECE_CHARACTERS):
+    """Cuts a text, given in blocks (iterable of str), into pieces of about `size` characters at safe places."""
     rest = ""
-    while block := stream.read(size):
-        rest += block
-        cut = last_boundary(rest)
+    for block in blocks:
+        searched, rest = max(len(rest) - 1, 0), rest + block
+        if len(rest) < size:
+            continue
+        cut = last_boundary(rest, searched) or (len(rest) if len(rest) > LARGEST_UNCUT_CHARACTERS else 0)
         if cut:
             yield rest[:cut]
             rest = rest[cut:]
@@ -78,53 +71,102 @@ def pieces(stream, size=PIECE_CHARACTERS):
         yield rest
 
 
-def open_text(path):
-    """Opens a UTF-8 text, gzipped or not, without translating line ends."""
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    return opener(path, "rt", encoding="utf-8", newline="")
-
-
-def text_pieces(path):
-    """Pieces of one text file. Raises DataError if it isn't UTF-8."""
-    try:
-        with open_text(path) as stream:
-            yield from pieces(stream)
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise DataError(f"{path} is not UTF-8 text: {error}") from None
-
-
-def jsonl_texts(path):
-    """The "text" of each line of a JSON Lines file."""
-    with open_text(path) as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                text = json.loads(line)["text"]
-            except (ValueError, KeyError, TypeError):
-                text = None
-            if not isinstance(text, str):
-                raise DataError(f'{path}, line {number}: not a JSON object with a "text"')
+def separated(blocks, separator):
+    """Yields the text between separators in blocks, and None where a separator stood."""
+    rest, kept = "", len(separator) - 1
+    for block in blocks:
+        *ended, rest = (rest + block).split(separator)
+        for text in ended:
             yield text
+            yield None
+        if len(rest) > kept:
+            yield rest[:len(rest) - kept]
+            rest = rest[len(rest) - kept:]
+    yield rest
 
 
-def parquet_texts(path):
-    """The column "text" of a Parquet file, read a row group at a time. Needs pyarrow."""
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        raise DataError("reading .parquet needs pyarrow: pip install pyarrow (in a virtual environment)") from None
-    table = parquet.ParquetFile(path)
-    if "text" not in table.schema_arrow.names:
-        raise DataError(f'{path} has no column "text"')
-    for batch in table.iter_batches(columns=["text"]):
-        yield from batch.column(0).to_pylist()
+def parts_of(blocks, separator):
+    """The texts that `separator` ends (if there is one), each as blocks; what isn't read of one is passed over."""
+    if not separator:
+        yield blocks
+        return
+    for ended, group in groupby(separated(blocks, separator), lambda text: text is None):
+        if not ended:
+            yield group
 
 
-def read_documents(files):
-    """Documents of `files` (list of (name, Path)), in order; empty ones are left out. May be called again."""
+def with_text(blocks):
+    """`blocks` again, or None if there is nothing but white space in them (in the first, that is, where they are many)."""
+    blocks, held = iter(blocks), []
+    for block in blocks:
+        held.append(block)
+        if (block and not block.isspace()) or len(held) > MOST_HELD_BLOCKS:
+            return chain(held, blocks)
+    return None
+
+
+def text_documents(path, reading):
+    """Documents of one text file: iterables of pieces."""
+    with open_input(path) as stream:
+        for blocks in parts_of(text_blocks(stream, path), reading.separator):
+            if found := with_text(blocks):
+                yield pieces(found)
+            elif not reading.separator:
+                reading.problems.add_empty(path)
+
+
+def row_documents(path, reading):
+    """Documents of the rows of one file: lists of pieces. Bad rows are the reading's problems."""
+    for text in read_rows(path, reading.text_key):
+        if isinstance(text, BadRow):
+            reading.problems.add(path, text)
+            continue
+        text, found = without_marks(text or ""), False
+        for part in text.split(reading.separator) if reading.separator else (text,):
+            if part and not part.isspace():
+                found = True
+                yield [part]
+        if not found:
+            reading.problems.add_empty(path)
+
+
+def check_whole(path):
+    """Reads a text, or the bytes of compressed rows, to the end. Raises DataError if anything in it is bad."""
+    rows = suffix(path) in ROW_SUFFIXES
+    if rows and not compression(path):
+        return
+    with open_input(path) as stream:
+        for _ in iter(lambda: stream.read(BLOCK), b"") if rows else text_blocks(stream, path):
+            pass
+
+
+def is_whole(path, problems):
+    """False, and counted, if bad files are to be skipped and this one is one: nothing of it is read then."""
+    if problems.skip and path not in problems.checked:
+        problems.checked[path] = None
+        try:
+            check_whole(path)
+        except DataError as error:
+            problems.checked[path] = error
+    if error := problems.checked.get(path):
+        problems.add(path, error)
+    return not error
+
+
+def read_documents(files, reading=None):
+    """Documents of `files` (list of (name, Path)), in order; those without text are left out and counted. May be called again.
+
+    A document must be read, or left, before the next one is asked for. Raises DataError for bad ones, unless they are
+    to be skipped.
+    """
+    reading = reading or Reading()
     for _, path in files:
         kind = suffix(path)
-        if kind in TABLE_SUFFIXES:
-            texts = jsonl_texts(path) if kind == ".jsonl" else parquet_texts(path)
-            yield from ([text] for text in texts if text)
-        elif path.stat().st_size:
-            yield text_pieces(path)
+        reading.problems.begin(path)
+        if not is_whole(path, reading.problems):
+            continue
+        try:
+            for document in (row_documents if kind in ROW_SUFFIXES else text_documents)(path, reading):
+                yield Document(document, kind)
+        except DataError as error:
+            reading.problems.add(path, error)

@@ -4,11 +4,13 @@ Read through Hugging Face's `datasets`: from its cache or the network, or from .
 downloaded before. With the same files in the same order the token files equal nanoGPT's.
 """
 
-from documents import DataError, suffix
+from inputs import suffix
+from problems import DataError
 from split import Split
 
 NAMES = ("Skylion007/openwebtext", "openwebtext")
 FRACTION, SEED = 0.0005, 2357
+TABLES = {".jsonl", ".parquet"}   # files that are split like nanoGPT's
 
 
 def load_table(datasets, files):

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from clean import prose_paragraphs
-from documents import DataError
+from problems import DataError
 
 # Each line: a package, or alternatives for other releases of which the first available is taken.
 PACKAGES = (

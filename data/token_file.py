@@ -1,4 +1,4 @@
-"""Token files as `framework/data` reads them: little-endian uint16, headerless or with llm.c's header.
+"""Token files as `framework/data` reads them: little-endian uint16 or uint32, headerless or with one of llm.c's headers.
 
 Files appear whole or not at all: written as `.part`, fsynced, renamed. Nothing is ever appended to a finished file.
 """
@@ -10,18 +10,24 @@ from pathlib import Path
 
 import numpy as np
 
-from documents import DataError
+from problems import DataError
 
-LLMC_MAGIC, LLMC_VERSION, LLMC_HEADER_INTS = 20240520, 1, 256
-LARGEST_TOKEN = 0xFFFF
+LLMC_HEADER_INTS = 256
+LLMC_KINDS = {"uint16": (20240520, 1), "uint32": (20240801, 7)}   # magic and version: its GPT-2's and its Llama 3's
+LARGEST_UINT16_VOCABULARY = 1 << 16
 
 
-def llmc_header(tokens):
+def token_type(vocabulary):
+    """The type that holds every id of a vocabulary of so many: "uint16" or "uint32"."""
+    return "uint16" if vocabulary <= LARGEST_UINT16_VOCABULARY else "uint32"
+
+
+def llmc_header(tokens, kind):
     """llm.c's header: little-endian int32[256], of which the first three are magic, version and the token count."""
     if tokens > 0x7FFFFFFF:
         raise DataError(f"{tokens} tokens are too many for one llm.c file (its count is int32): use --format raw")
     header = np.zeros(LLMC_HEADER_INTS, "<i4")
-    header[:3] = LLMC_MAGIC, LLMC_VERSION, tokens
+    header[:3] = *LLMC_KINDS[kind], tokens
     return header.tobytes()
 
 
@@ -30,24 +36,24 @@ def part_path(path):
     return path.with_name(path.name + ".part")
 
 
-def write_tokens(path, arrays, layout):
-    """Writes `path`.part from `arrays` (iterable of integer arrays [n]) in `layout` "raw" or "llmc"; returns the count.
-
-    Raises DataError if a token isn't in 0..65535.
+def write_tokens(path, arrays, layout, kind="uint16"):
+    """Writes `path`.part from `arrays` (iterable of integer arrays [n]) as `kind` ("uint16" or "uint32"), in `layout`
+    "raw" or "llmc"; returns the count. Raises DataError if a token doesn't fit the kind.
     """
-    tokens = 0
+    tokens, largest, dtype = 0, np.iinfo(kind).max, np.dtype(kind).newbyteorder("<")
     with open(part_path(path), "wb") as file:
         if layout == "llmc":
-            file.write(llmc_header(0))
+            file.write(llmc_header(0, kind))
         for array in arrays:
             array = np.asarray(array)
-            if array.size and not 0 <= array.min() <= array.max() <= LARGEST_TOKEN:
-                raise DataError(f"token {array.max()} does not fit uint16 (the largest is {LARGEST_TOKEN})")
-            file.write(array.astype("<u2").tobytes())
+            if array.size and not 0 <= array.min() <= array.max() <= largest:
+                token = array.min() if array.min() < 0 else array.max()
+                raise DataError(f"token {token} does not fit {kind} (the largest is {largest})")
+            file.write(array.astype(dtype).data)
             tokens += array.size
         if layout == "llmc":
             file.seek(0)
-            file.write(llmc_header(tokens))
+            file.write(llmc_header(tokens, kind))
         file.flush()
         os.fsync(file.fileno())
     return tokens

@@ -1,7 +1,8 @@
 """Tokenizers behind one interface: `name`, `vocabulary_size`, `end_of_text` (id) and `encode(texts)`.
 
-`encode` takes a list of str and returns a list of integer arrays, one each. End-of-text is added by the caller after
-each document; its name inside a text is ordinary text.
+`encode` takes a list of str and returns a list of integer arrays, one each. Where `whole` is true, each must be a whole
+document, else a piece of one as `documents` cuts it. End-of-text is added by the caller after each document; its name
+inside a text is ordinary text.
 """
 
 import json
@@ -12,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from byte_pair import BytePairEncoder, byte_characters
-from documents import DataError
+from problems import DataError, printable
 
 END_OF_TEXT = "<|endoftext|>"
+LARGEST_LEARNT = 1 << 24
 GPT2_SIZE, GPT2_END = 50257, 50256
 GPT2_SAMPLE = ("Hello world", [15496, 995])
 VOCABULARY_FILES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
@@ -23,24 +25,26 @@ VOCABULARY_FILES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 class Bytes:
     """A token is a byte. Byte 0 ends a document: text has no NUL, so the vocabulary stays at 256."""
 
-    name, vocabulary_size, end_of_text = "bytes", 256, 0
+    name, vocabulary_size, end_of_text, whole = "bytes", 256, 0, False
 
     def encode(self, texts):
-        arrays = [np.frombuffer(text.encode(), np.uint8) for text in texts]
-        if any((array == 0).any() for array in arrays):
+        blocks = [text.encode() for text in texts]
+        if any(b"\0" in block for block in blocks):
             raise DataError("a text contains a NUL byte, which ends a document here: is it a text?")
-        return arrays
+        return [np.frombuffer(block, np.uint8) for block in blocks]
 
 
 class BytePairs:
     """Byte-level BPE from a vocabulary (dict) and merges (list of pairs); fast where `tokenizers` is installed."""
 
-    def __init__(self, name, vocabulary, merges):
+    whole = False
+
+    def __init__(self, name, vocabulary, merges, end_of_text=None):
         self.name, self.vocabulary, self.merges = name, vocabulary, merges
-        if END_OF_TEXT not in vocabulary:
+        if end_of_text is None and END_OF_TEXT not in vocabulary:
             raise DataError(f"the vocabulary has no {END_OF_TEXT}")
         self.vocabulary_size = max(vocabulary.values()) + 1
-        self.end_of_text = vocabulary[END_OF_TEXT]
+        self.end_of_text = vocabulary[END_OF_TEXT] if end_of_text is None else end_of_text
         try:
             self.fast = fast_encoder(vocabulary, merges)
         except ImportError:
@@ -63,8 +67,8 @@ def fast_encoder(vocabulary, merges):
 
 def check_trainable(size):
     """Raises DataError if a BPE of `size` ids can't be learnt: a size out of range, or no package for it."""
-    if not 257 <= size <= 65536:
-        raise DataError(f"bpe:{size}: the size must be between 257 (256 bytes and end-of-text) and 65536 (uint16)")
+    if not 257 <= size <= LARGEST_LEARNT:
+        raise DataError(f"bpe:{size}: the size must be between 257 (256 bytes and end-of-text) and {LARGEST_LEARNT}")
     try:
         import tokenizers  # noqa: F401
     except ImportError:
@@ -101,10 +105,24 @@ def read_folder(folder):
         if (folder / names).is_file() and (folder / merges).is_file():
             lines = (folder / merges).read_text(encoding="utf-8").split("\n")
             pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-            return json.loads((folder / names).read_text(encoding="utf-8")), pairs
+            return read_json(folder / names), pairs
     if (folder / "tokenizer.json").is_file():
-        return read_model(json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")))
+        try:
+            return read_model(read_json(folder / "tokenizer.json"))
+        except (KeyError, TypeError, AttributeError):
+            raise DataError(f"{printable(folder / 'tokenizer.json')} holds no byte-pair vocabulary") from None
     return None
+
+
+def read_json(path):
+    """The object in a JSON file. Raises DataError."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{printable(path)} is not JSON: {str(error).splitlines()[0]}") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{printable(path)} is not a JSON object")
+    return value
 
 
 def hub_folders():

@@ -19,19 +19,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "analysis"))
 
-try:
-    import figure   # and with it numpy, pandas, scipy, matplotlib
-    import launch
-    import price
-    import record
-    import spec as specs
-    import store as stores
-    import text as texts
-    from progress import Progress
-    from rehearse import rehearse
-    from runs import Table
-except ModuleNotFoundError as missing:
-    sys.exit(f"experiments: {sys.executable} has no module {missing.name}; try /usr/bin/python3, or bash framework/setup/setup.sh first")
+import interpreter  # noqa: E402, F401
+import figure  # noqa: E402  (and with it numpy, pandas, scipy, matplotlib)
+import launch  # noqa: E402
+import price  # noqa: E402
+import record  # noqa: E402
+import spec as specs  # noqa: E402
+import store as stores  # noqa: E402
+import text as texts  # noqa: E402
+from progress import Progress  # noqa: E402
+from rehearse import rehearse  # noqa: E402
+from runs import Table  # noqa: E402
 
 
 def arguments(words=None):

@@ -13,7 +13,7 @@
 # With the window of 5, an average at every checkpoint:
 #
 #   small: 174 GB read once, 172 GB written and verified: 4.3 minutes at 2 GB/s (assumed)
-#   medium: 50 GB read once, 44 GB written and verified: 1.1 minutes at 2 GB/s (assumed)
+#   medium: 99 GB read once, 94 GB written and verified: 2.4 minutes at 2 GB/s (assumed)
 #   large: 217 GB read once, 204 GB written and verified: 5.2 minutes at 2 GB/s (assumed)
 set -e
 source "${LAWA_ROOT:-${SLURM_SUBMIT_DIR:?submit this script with sbatch}}/slurm/job.sh"

@@ -15,7 +15,7 @@
 #   4.82e+19 floating-point operations, evaluations included
 #   4.2 hours on a node of 8 H100 (assumed, not measured: 40 % of 989 TFLOP/s each),
 #   615 hours on one of 128 cores (170 GFLOP/s each, measured on two)
-#   495 GB of disk: 70 checkpoints of 3.09 GB, 69 averages, 3 states of 21.7 GB
+#   495 GB of disk: 70 checkpoints of 3.10 GB, 69 averages, 3 states of 21.7 GB
 set -e
 source "${LAWA_ROOT:-${SLURM_SUBMIT_DIR:?submit this script with sbatch}}/slurm/job.sh"
 train_gpt2 large "$@"

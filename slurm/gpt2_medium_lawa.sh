@@ -15,7 +15,7 @@
 #   6.68e+19 floating-point operations, evaluations included
 #   5.9 hours on a node of 8 H100 (assumed, not measured: 40 % of 989 TFLOP/s each),
 #   853 hours on one of 128 cores (170 GFLOP/s each, measured on two)
-#   129 GB of disk: 35 checkpoints of 1.42 GB, 35 averages, 3 states of 9.9 GB
+#   227 GB of disk: 70 checkpoints of 1.42 GB, 69 averages, 3 states of 9.9 GB
 set -e
 source "${LAWA_ROOT:-${SLURM_SUBMIT_DIR:?submit this script with sbatch}}/slurm/job.sh"
 train_gpt2 medium "$@"

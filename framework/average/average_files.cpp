@@ -1,48 +1,15 @@
-// Sources, names and descriptions of averages.
-#include <algorithm>
+#include "average/average_files.hpp"
 
-#include "average/averaging_job.hpp"
+#include <algorithm>
+#include <set>
+
+#include "checkpoint/commit_record.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "interchange/weights_format.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
-namespace {
-
-std::string describe_sources(const std::vector<fs::path>& files) {
-  Json list = Json::array();
-  const auto tensors = std::ranges::count_if(files, detail::is_safetensors);
-  if (tensors > 0) {
-    LAWA_CHECK(tensors == std::ssize(files), "source: ", tensors, " of the ", files.size(), " files are safetensors, and others aren't");
-    for (const Source& source : detail::open_tensors(files))
-      list.push_back({{"step", source.step}, {"path", source.path.string()}, {"digest", source.digest}, {"trajectory_hash", ""}});
-    return list.dump();
-  }
-  ParameterTable first_table;
-  for (const fs::path& file : files) {
-    verify_by_record(file);
-    const FlatFileReader reader(file, "weights");
-    const FlatHeader& header = reader.header();
-    if (list.empty()) first_table = header.table;
-    LAWA_CHECK(header.table.same_layout(first_table), file.string(), ": is of another model than ", files[0].string());
-    LAWA_CHECK(list.empty() || list[0]["trajectory_hash"] == header.trajectory_hash, file.string(), ": is of another run than ",
-               files[0].string(), " (their trajectory hashes differ)");
-    list.push_back({{"step", header.step}, {"path", file.string()}, {"digest", reader.digest("weights")},
-                    {"trajectory_hash", header.trajectory_hash}});
-  }
-  return list.dump();
-}
-
-}  // namespace
-
-std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs::path>& files) {
-  std::string text;
-  comm.on_root([&] { text = describe_sources(files); });
-  std::vector<Source> sources;
-  for (const Json& s : Json::parse(comm.broadcast(text)))
-    sources.push_back({s.at("step"), s.at("path").get<std::string>(), s.at("digest"), s.at("trajectory_hash")});
-  std::ranges::sort(sources, {}, &Source::step);
-  return sources;
-}
-
 namespace {
 
 /// Steps between the members; 0 where they aren't the same everywhere.
@@ -69,8 +36,6 @@ Json describe_average(const PlannedFile& file, const std::vector<Source>& source
   return description;
 }
 
-Json described_weights(const FlatHeader& header) { return in_todays_words(header.provenance.value("average", Json())); }
-
 PlannedFile described_average(const Json& description, const std::string& place) {
   try {
     PlannedFile file{.average = {}, .path = place, .precision = description.value("precision", "fp32")};
@@ -91,9 +56,7 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
   for (const Average& average : plan) {
     const AverageSpec place{.scheme = average.spec.scheme, .window = average.spec.window, .stride = average.spec.stride};
     const fs::path folder = grid ? destination / lawa::folder(place) : destination;
-    const fs::path path = detail::is_safetensors(sources[0].path) ? folder / (checkpoint_name(average.step()) + ".safetensors")
-                                                                  : weights_path(folder, average.step());
-    files.push_back({average, path, precision});
+    files.push_back({average, folder / (checkpoint_name(average.step()) + format_of(sources[0].path).ending), precision});
   }
   return files;
 }
@@ -113,18 +76,29 @@ std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, 
   for (const PlannedFile& file : planned) {
     const std::string name = file.path.string();
     LAWA_CHECK(!fs::exists(file.path) || skip_existing, name, ": exists; choose another destination, or averaging.skip_existing=true");
-    const bool tensors = detail::is_safetensors(file.path);
-    if (!fs::exists(file.path) || (!tensors && !fs::exists(record_path(file.path.parent_path(), file.average.step())))) {
-      missing.push_back(file);  // without a record: killed before it was committed
+    const WeightsFormat& format = format_of(file.path);
+    if (!format.is_committed(file.path)) {  // a file that is there, but isn't committed: its writer was killed
+      missing.push_back(file);
       continue;
     }
-    if (!tensors) verify_by_record(file.path);
-    const Json found = tensors ? detail::described_tensors(file.path).first
-                               : described_weights(FlatFileReader(file.path, "weights").header());
+    const Json found = in_todays_words(format.open(file.path).average);
     LAWA_CHECK(is_same_average(found, describe_average(file, sources)), name, ": exists and is another average (",
                found.dump().substr(0, 60), "…)");
   }
   return missing;
+}
+
+NumberFormat format_of_precision(const std::string& precision) {
+  return precision == "bf16" ? NumberFormat::bfloat16 : NumberFormat::float32;
+}
+
+std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination,
+                                                    const LockPatience& patience) {
+  std::set<fs::path> folders{destination};
+  for (const PlannedFile& file : files) folders.insert(file.path.parent_path());
+  std::vector<std::unique_ptr<FileLock>> locks;
+  for (const fs::path& folder : folders) locks.push_back(lock_to_write(folder, patience));
+  return locks;
 }
 
 }  // namespace lawa

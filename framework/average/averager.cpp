@@ -1,84 +1,115 @@
 #include "average/averager.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
+#include <numeric>
 #include <set>
 
-#include "average/averaging_job.hpp"
+#include "average/group_of_files.hpp"
+#include "average/pieces.hpp"
+#include "checkpoint/shard_file.hpp"
+#include "core/error.hpp"
+#include "interchange/weights_format.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
-namespace detail {
+using namespace detail;
 namespace {
 
-bool all_finite(std::span<const float> values) {
-  float zero = 0;  // x - x is 0 for finite x, else NaN
-#pragma omp simd reduction(+ : zero)
-  for (size_t i = 0; i < values.size(); ++i) zero += values[i] - values[i];
-  return zero == 0;
+/// Where files that are sorted by step are cut into groups: their ends. What the files from there on need of checkpoints that were read
+/// before is read again, so a group ends where that is at most a quarter of what it has written, and when it is worth its meetings.
+std::vector<size_t> group_ends(const std::vector<PlannedFile>& files, int64_t bytes_of_one) {
+  constexpr size_t enough_files = 32;
+  constexpr int64_t enough_bytes = int64_t{1} << 23;
+  std::vector<size_t> ends;
+  size_t begin = 0;
+  for (size_t end = 1; end < files.size(); ++end) {
+    const int64_t step = files[end - 1].average.step();
+    if (files[end].average.step() == step) continue;
+    const auto count = end - begin;
+    if (count < enough_files && static_cast<int64_t>(count) * bytes_of_one < enough_bytes) continue;
+    std::set<int64_t> again;
+    for (size_t i = end; i < files.size() && again.size() * 4 <= count; ++i)
+      for (const Member& member : files[i].average.members)
+        if (member.step <= step) again.insert(member.step);
+    if (again.size() * 4 > count) continue;
+    ends.push_back(end);
+    begin = end;
+  }
+  ends.push_back(files.size());
+  return ends;
 }
 
-}  // namespace
-
-void check_finite(std::span<const float> values, const std::string& path, const ParameterTable& table, int64_t begin) {
-  if (all_finite(values)) return;
-  const auto bad = std::ranges::find_if(values, [](float x) { return !std::isfinite(x); }) - values.begin();
-  fail(__FILE__, __LINE__, path, ": ", table.at(begin + bad).name, " holds ", values[static_cast<size_t>(bad)], " (element ", begin + bad,
-       " of the weights); averaging.allow_nonfinite=true averages it all the same");
-}
-
-std::vector<Source> used_sources(const std::vector<Average>& plan, const std::vector<Source>& sources) {
-  std::set<int64_t> steps;
-  for (const Average& average : plan)
-    for (const Member& member : average.members) steps.insert(member.step);
-  std::vector<Source> used;
-  std::ranges::copy_if(sources, std::back_inserter(used), [&](const Source& source) { return steps.contains(source.step); });
-  return used;
-}
-
-std::vector<Average> averages_of(const std::vector<PlannedFile>& files) {
+std::vector<Average> averages_of(std::span<const PlannedFile> files) {
   std::vector<Average> plan;
   for (const PlannedFile& file : files) plan.push_back(file.average);
   return plan;
 }
 
-std::string work_text(const AveragingOrder& order, size_t averages, int64_t elements) {
-  return concat(averages, " averages of ", order.stops.size(), " checkpoints; at most ",
-                bytes_text(static_cast<double>(order.bytes(elements))), " of weights held a rank");
-}
-
-void add_checksums(std::span<const float> values, NumberFormat format, std::vector<uint64_t>& sums) {
-  std::vector<std::byte> stored(values.size() * static_cast<size_t>(bytes_of(format)));
-  from_floats(values, format, stored);
-  const auto some = block_checksums(stored, format);
-  sums.insert(sums.end(), some.begin(), some.end());
-}
-
-PartFiles::~PartFiles() {
-  std::error_code ignored;
-  if (!committed_) for_mine([&](size_t i) { fs::remove(part_of(files_[i].path), ignored); });
-}
-
-void PartFiles::make_durable() const {
-  comm_.together([&] {
-    for (const PlannedFile& file : files_) lawa::make_durable(part_of(file.path));
+/// Makes and commits one group; progress(elements that are done, of so many) is told how far it is; adds what it moved to the totals.
+/// Returns the digests.
+std::vector<std::string> write_group(const Communicator& comm, const AveragingOutput& options, std::span<const PlannedFile> files,
+                                     const std::vector<Source>& sources, const std::function<void(int64_t, int64_t)>& progress,
+                                     AveragingTotals& totals) {
+  const std::vector<Average> plan = averages_of(files);
+  const AveragingOrder order = averaging_order(plan);
+  const std::vector<Source> used = used_sources(plan, sources);
+  const ShardLayout layout(used[0].table->size(), comm.rank(), comm.size());
+  const NumberFormat format = format_of_precision(options.precision);
+  GroupOfFiles under_way(comm, files, sources, format);
+  SourceReaders readers(used, options.allow_nonfinite);
+  ReadBack read_back(under_way, options);
+  const int64_t first = layout.mine().empty() ? 0 : layout.mine()[0].range.begin;
+  int64_t written = 0;
+  const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { readers.read(step, range, out); },
+                          [&](size_t i, Range range, std::span<const float> values) {
+                            under_way[i].write(range, values);
+                            read_back.wrote(i, range);
+                            written += std::ssize(values) * bytes_of(format);
+                          }};
+  comm.together([&] {
+    for_each_piece(layout, piece_elements(order, options.memory_bytes, block_size, most_elements), [&](Range range) {
+      average_piece(plan, order, range, rounding_to(format), io);
+      progress(range.end - first, layout.mine_size());
+    });
+    read_back.finish();
   });
+  if (options.fsync || comm.nodes() > 1) under_way.make_durable();  // else one node can't see what another one wrote
+  totals.bytes_read += comm.sum(readers.bytes());
+  totals.bytes_written += comm.sum(written);
+  return under_way.commit(options.fsync);
 }
 
-std::string digest_of(const Communicator& comm, const std::vector<uint64_t>& mine) {
-  Digest digest;
-  for (const std::string& part : comm.gather({reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(uint64_t)}))
-    digest.add(std::as_bytes(std::span(part)));
-  return digest.hex();
-}
-
-}  // namespace detail
+}  // namespace
 
 AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
-                               const std::vector<Source>& sources, Log& log) {
-  if (sources.empty() || !detail::is_safetensors(sources[0].path)) return detail::write_flat_averages(comm, options, files, sources, log);
-  return detail::write_tensor_averages(comm, options, files, sources, log);
+                               const std::vector<Source>& sources, Log& log,
+                               const std::function<void(size_t, const std::string&)>& committed) {
+  AveragingTotals totals{.digests = std::vector<std::string>(files.size())};
+  if (files.empty()) return totals;
+  check_copied_bytes(comm, used_sources(averages_of(files), sources));
+  std::vector<size_t> place(files.size());
+  std::iota(place.begin(), place.end(), size_t{0});
+  std::ranges::stable_sort(place, {}, [&](size_t i) { return files[i].average.step(); });
+  std::vector<PlannedFile> sorted;
+  for (const size_t i : place) sorted.push_back(files[i]);
+  const std::vector<size_t> ends = group_ends(sorted, sources[0].table->size() * bytes_of(format_of_precision(options.precision)));
+  const AveragingOrder order = averaging_order(averages_of(files));
+  log.line(work_text(order, files.size(), piece_elements(order, options.memory_bytes, block_size, most_elements)));
+  size_t begin = 0;
+  for (size_t group = 0; group < ends.size(); ++group) {
+    const auto some = std::span<const PlannedFile>(sorted).subspan(begin, ends[group] - begin);
+    const auto progress = [&](int64_t done, int64_t all) {
+      log.progress(static_cast<int64_t>(group) * all + done, std::ssize(ends) * all, "elements of this rank");
+    };
+    const std::vector<std::string> digests = write_group(comm, options, some, sources, progress, totals);
+    for (size_t i = 0; i < some.size(); ++i) {
+      totals.digests[place[begin + i]] = digests[i];
+      if (committed) committed(place[begin + i], digests[i]);
+    }
+    begin = ends[group];
+  }
+  return totals;
 }
 
 std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,
@@ -90,39 +121,41 @@ std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& opti
     LAWA_CHECK(member.value("digest", Json(source->digest)) == source->digest, source->path.string(), ": isn't the file that ", place,
                " was made from (their digests differ)");  // an average that was made in the run names none
   }
-  const auto digest = detail::is_safetensors(place) ? detail::tensor_digest : detail::flat_digest;
-  return digest(comm, options, file.average, detail::format_of(file.precision), sources);
-}
-
-namespace {
-
-/// Reads a safetensors average again: the mean of one file is the file. Errors: its digest isn't the one that it names.
-void verify_tensors(const Communicator& comm, const fs::path& file, const Json& description, const std::string& named) {
-  const NumberFormat format = detail::format_of(described_average(description, file.string()).precision);
-  const Average itself{.spec = {}, .members = {{1, 1.0}}};
-  const std::vector<Source> source{{.step = 1, .path = file, .digest = "", .trajectory_hash = ""}};
-  const std::string digest = detail::tensor_digest(comm, {.allow_nonfinite = true}, itself, format, source);
-  LAWA_CHECK(digest == named, file.string(), ": is damaged: its tensors have the digest ", digest, ", and it names ", named);
-}
-
-}  // namespace
-
-ExistingAverage existing_average(const Communicator& comm, const fs::path& file) {
-  std::string text;
-  comm.on_root([&] {
-    if (detail::is_safetensors(file)) {
-      const auto [description, digest] = detail::described_tensors(file);
-      text = Json{{"average", description}, {"digest", digest}}.dump();
-    } else {
-      verify_by_record(file);
-      const FlatFileReader reader(file, "weights");
-      text = Json{{"average", described_weights(reader.header())}, {"digest", reader.digest("weights")}}.dump();
-    }
+  const std::vector<Average> plan{file.average};
+  const AveragingOrder order = averaging_order(plan);
+  const std::vector<Source> used = used_sources(plan, sources);
+  const NumberFormat format = format_of_precision(file.precision);
+  std::vector<uint64_t> sums;
+  comm.together([&] {
+    SourceReaders readers(used, options.allow_nonfinite);
+    const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { readers.read(step, range, out); },
+                            [&](size_t, Range, std::span<const float> values) { add_checksums(values, format, sums); }};
+    for_each_piece(ShardLayout(used[0].table->size(), comm.rank(), comm.size()),
+                   piece_elements(order, options.memory_bytes, block_size, most_elements),
+                   [&](Range range) { average_piece(plan, order, range, rounding_to(format), io); });
   });
-  const Json found = Json::parse(comm.broadcast(text));
-  if (detail::is_safetensors(file)) verify_tensors(comm, file, found["average"], found["digest"]);
-  else detail::verify_flat(comm, file);  // its digest stands for its checksums: its numbers must be theirs
-  return {found["average"], found["digest"]};
+  return joint_digest(comm, sums);
+}
+
+ExistingAverage existing_average(const Communicator& comm, const fs::path& path) {
+  std::string words;
+  const PlacedFile file = open_on_root(comm, [&] {
+    PlacedFile opened = format_of(path).open(path);
+    words = Json{{"average", in_todays_words(opened.average)}, {"digest", opened.digest}}.dump();
+    return opened;
+  });
+  const Json found = Json::parse(comm.broadcast(words));
+  std::vector<uint64_t> sums;
+  comm.together([&] {
+    OpenFiles open(ByteFile::Mode::read);
+    PlacedReader reader(open, path, file.places("weights"), file.header.table);
+    for (const auto& owned : ShardLayout(file.header.table.size(), comm.rank(), comm.size()).mine())
+      std::ranges::copy(reader.checksums_of(owned.range), std::back_inserter(sums));
+  });
+  const std::string digest = joint_digest(comm, sums);
+  LAWA_CHECK(digest == found["digest"], path.string(), ": is damaged: its numbers have the digest ", digest, ", and it names ",
+             found["digest"].get<std::string>());
+  return {found["average"], digest};
 }
 
 }  // namespace lawa

@@ -1,6 +1,11 @@
 #include "average/averages_in_memory.hpp"
 
-#include "average/flat_sources.hpp"
+#include <optional>
+
+#include "average/pieces.hpp"
+#include "checkpoint/shard_file.hpp"
+#include "core/version.hpp"
+#include "interchange/weights_format.hpp"
 
 namespace lawa {
 namespace {
@@ -10,26 +15,32 @@ Range owned_range(const ShardLayout& layout) {
   return mine.empty() ? Range{0, 0} : mine[0].range;
 }
 
+/// The header that an average's file would have. Collective.
+FlatHeader header_of(const Communicator& comm, const PlannedFile& file, const std::vector<Source>& sources) {
+  const auto& newest = std::ranges::lower_bound(sources, file.average.step(), {}, &Source::step)->path;
+  FlatHeader header = open_on_root(comm, [&] { return format_of(newest).open(newest); }).header;
+  header.git = version().git;
+  header.provenance = {{"program", "lawa " + version().number}, {"average", describe_average(file, sources)}};
+  return header;
+}
+
 }  // namespace
 
 void for_each_average(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
                       const std::vector<Source>& sources, Log& log, const std::function<void(const MadeAverage&)>& use) {
-  LAWA_CHECK(sources.empty() || !detail::is_safetensors(sources[0].path), sources[0].path.string(),
-             ": safetensors are averaged into files only, by lawa average");
-  const std::vector<Average> plan = detail::averages_of(files);
+  std::vector<Average> plan;
+  for (const PlannedFile& file : files) plan.push_back(file.average);
   const AveragingOrder order = averaging_order(plan);
-  std::optional<detail::FlatSources> reader;
-  raise_open_file_limit();
-  comm.together([&] { reader.emplace(detail::used_sources(plan, sources), options.allow_nonfinite); });
-  const ShardLayout layout(reader->size(), comm.rank(), comm.size());
+  SourceReaders readers(sources, options.allow_nonfinite);
+  const ShardLayout layout(sources[0].table->size(), comm.rank(), comm.size());
   log.line(detail::work_text(order, plan.size(), layout.local_size()));
-  const NumberFormat format = detail::format_of(options.precision);
+  const NumberFormat format = format_of_precision(options.precision);
   const AveragingPiece io{
       [&](int64_t step, Range range, std::span<float> out) {
         comm.together([&] {
           detail::for_each_piece(range, detail::most_elements, [&](Range piece) {
             stop_if_requested();
-            reader->read(step, piece, out.subspan(static_cast<size_t>(piece.begin - range.begin), static_cast<size_t>(piece.size())));
+            readers.read(step, piece, out.subspan(static_cast<size_t>(piece.begin - range.begin), static_cast<size_t>(piece.size())));
           });
         });
       },
@@ -38,7 +49,7 @@ void for_each_average(const Communicator& comm, const AveragingOutput& options, 
         detail::for_each_piece({0, std::ssize(values)}, detail::most_elements, [&](Range piece) {
           detail::add_checksums(values.subspan(static_cast<size_t>(piece.begin), static_cast<size_t>(piece.size())), format, sums);
         });
-        use({reader->header_of(files[i], sources), values, detail::digest_of(comm, sums)});
+        use({header_of(comm, files[i], sources), values, detail::joint_digest(comm, sums)});
       }};
   average_piece(plan, order, owned_range(layout), detail::rounding_to(format), io);
 }

@@ -38,7 +38,7 @@ OnlineAverages::OnlineAverages(const std::vector<OnlineAverageConfig>& configs, 
   for (const OnlineAverageConfig& config : configs) {
     const AverageSpec spec = spec_of(config);
     if (std::ranges::count(averages_, lawa::name(spec), &One::name) > 0) continue;
-    averages_.push_back({.spec = spec, .name = lawa::name(spec)});
+    averages_.push_back({.progress = {.spec = spec}, .name = lawa::name(spec)});
     if (spec.window == 0) averages_.back().sum = zeros<double>("lawa::online." + config.scheme, local_size_);
   }
   begin_anew();
@@ -47,38 +47,32 @@ OnlineAverages::OnlineAverages(const std::vector<OnlineAverageConfig>& configs, 
 void OnlineAverages::begin_anew() {
   snapshots_.clear();
   for (One& one : averages_) {
-    one.count = one.oldest = one.newest = 0;
-    one.members.clear();
-    if (one.spec.window == 0) fill(Exec(), one.sum, -0.0);  // -0 + x = x, the sign of zero included
+    one.progress.begin_anew();
+    if (!one.windowed()) fill(Exec(), one.sum, -0.0);  // -0 + x = x, the sign of zero included
   }
 }
 
 void OnlineAverages::observe(const Exec& exec, int64_t step, const Vector<float>& weights) {
   for (One& one : averages_) {
-    if (!is_snapshot(one.spec, step)) continue;
-    if (one.spec.window > 0) {
-      if (!snapshots_.contains(step)) {
-        const HostVector<float> taken = uninitialised<float, HostMemory>("lawa::snapshot", local_size_);
-        exec.fence();
-        copy(taken, weights);
-        snapshots_.emplace(step, taken);
-      }
-      one.members.push_back(step);
-      if (std::ssize(one.members) > one.spec.window) one.members.erase(one.members.begin());
-    } else {
-      const bool ema = one.spec.scheme == Scheme::ema;
-      const double keep = ema ? kept(one.spec, one.count, step) : 1;
+    if (!one.progress.take(step)) continue;
+    if (!one.windowed()) {
+      const AverageSpec& spec = one.progress.spec;
+      const bool ema = spec.scheme == Scheme::ema;
+      const double keep = ema ? kept(spec, one.progress.count - 1, step) : 1;
       accumulate(exec, one.sum, keep, ema ? 1 - keep : 1, weights);
+    } else if (!snapshots_.contains(step)) {
+      const HostVector<float> taken = uninitialised<float, HostMemory>("lawa::snapshot", local_size_);
+      exec.fence();
+      copy(taken, weights);
+      snapshots_.emplace(step, taken);
     }
-    if (one.count++ == 0) one.oldest = step;
-    one.newest = step;
   }
   drop_unused_snapshots();
 }
 
 void OnlineAverages::drop_unused_snapshots() {
   std::erase_if(snapshots_, [&](const auto& snapshot) {
-    return std::ranges::none_of(averages_, [&](const One& one) { return std::ranges::count(one.members, snapshot.first) > 0; });
+    return std::ranges::none_of(averages_, [&](const One& one) { return std::ranges::count(one.progress.members, snapshot.first) > 0; });
   });
 }
 
@@ -88,33 +82,29 @@ size_t OnlineAverages::find(const OnlineAverageConfig& config) const {
   return static_cast<size_t>(found - averages_.begin());
 }
 
-int64_t OnlineAverages::step(size_t i) const {
-  const One& one = averages_[i];
-  return one.count >= (one.spec.window > 0 ? one.spec.window : 2) ? one.newest : 0;
-}
-
 void OnlineAverages::average(const Exec& exec, size_t i, const Vector<float>& out) const {
   const One& one = averages_[i];
-  LAWA_CHECK(step(i) > 0, one.name, ": there are only ", one.count, " snapshots");
-  if (one.spec.window > 0) {
+  LAWA_CHECK(step(i) > 0, one.name, ": there are only ", one.progress.count, " snapshots");
+  if (one.windowed()) {
     std::vector<const float*> members;
-    for (const int64_t member : one.members) members.push_back(snapshots_.at(member).data());
+    for (const int64_t member : one.progress.members) members.push_back(snapshots_.at(member).data());
     const HostVector<float> mean = Kokkos::create_mirror_view(HostMemory{}, out);
-    const std::vector<MeanOfFirst> wanted{{one.spec.window, mean.data()}};
+    const std::vector<MeanOfFirst> wanted{{one.progress.spec.window, mean.data()}};
     uniform_means(members, wanted, local_size_, Rounding::float32);
     copy(out, mean);
   } else {
-    divide(exec, one.sum, one.spec.scheme == Scheme::ema ? 1 : static_cast<double>(one.count), out);
+    divide(exec, one.sum, one.progress.spec.scheme == Scheme::ema ? 1 : static_cast<double>(one.progress.count), out);
     exec.fence();
   }
 }
 
 Json OnlineAverages::describe(size_t i) const {
   const One& one = averages_[i];
-  Json description = lawa::describe(one.spec, snapshots(i));
-  description["since"] = one.members.empty() ? one.oldest : one.members.front();
+  const AverageProgress& progress = one.progress;
+  Json description = lawa::describe(progress.spec, snapshots(i));
+  description["since"] = progress.members.empty() ? progress.oldest : progress.members.front();
   Json members = Json::array();
-  for (const int64_t step : one.members) members.push_back({{"step", step}, {"weight", 1.0}});
+  for (const int64_t step : progress.members) members.push_back({{"step", step}, {"weight", 1.0}});
   if (!members.empty()) description["members"] = members;
   description["online"] = one.name;
   return description;
@@ -122,14 +112,14 @@ Json OnlineAverages::describe(size_t i) const {
 
 int64_t OnlineAverages::most_bytes() const {
   int64_t sums = 0, snapshots = 0;  // snapshots may be shared: this counts them all
-  for (const One& one : averages_) (one.spec.window > 0 ? snapshots : sums) += one.spec.window + 1;
+  for (const One& one : averages_) (one.windowed() ? snapshots : sums) += one.progress.spec.window + 1;
   return local_size_ * (8 * sums + 4 * snapshots);
 }
 
 std::vector<ShardArray> OnlineAverages::arrays() const {
   std::vector<ShardArray> arrays;
   for (const One& one : averages_)
-    if (one.spec.window == 0) arrays.push_back({sum_name(one.name), one.sum});
+    if (!one.windowed()) arrays.push_back({sum_name(one.name), one.sum});
   for (const auto& [step, taken] : snapshots_) {
     const Vector<float> device = Kokkos::create_mirror_view(Memory{}, taken);
     copy(device, taken);
@@ -141,7 +131,8 @@ std::vector<ShardArray> OnlineAverages::arrays() const {
 Json OnlineAverages::description() const {
   Json all = Json::object();
   for (const One& one : averages_)
-    all[one.name] = {{"snapshots", one.count}, {"oldest", one.oldest}, {"newest", one.newest}, {"members", one.members}};
+    all[one.name] = {{"snapshots", one.progress.count}, {"oldest", one.progress.oldest}, {"newest", one.progress.newest},
+                     {"members", one.progress.members}};
   return all;
 }
 
@@ -156,12 +147,13 @@ Json OnlineAverages::restore(const Json& description, const std::function<void(c
       added.push_back(one.name);
       continue;
     }
-    one.count = found->at("snapshots");
-    one.oldest = found->at("oldest");
-    one.newest = found->at("newest");
-    one.members = found->at("members").get<std::vector<int64_t>>();
-    if (one.spec.window == 0) read({{sum_name(one.name), one.sum}});
-    for (const int64_t step : one.members) {
+    AverageProgress& progress = one.progress;
+    progress.count = found->at("snapshots");
+    progress.oldest = found->at("oldest");
+    progress.newest = found->at("newest");
+    progress.members = found->at("members").get<std::vector<int64_t>>();
+    if (!one.windowed()) read({{sum_name(one.name), one.sum}});
+    for (const int64_t step : progress.members) {
       if (snapshots_.contains(step)) continue;
       const Vector<float> device = zeros<float>("lawa::snapshot", local_size_);
       read({{snapshot_name(step), device}});

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "average/online_config.hpp"
+#include "average/progress.hpp"
 #include "checkpoint/shard_file.hpp"
 
 namespace lawa {
@@ -26,10 +27,9 @@ class OnlineAverages {
   /// Which one an entry asks for.
   size_t find(const OnlineAverageConfig& config) const;
   const std::string& name(size_t i) const { return averages_[i].name; }
-  /// The newest snapshot's step, the average's label; 0 while there is no average: k snapshots for lawa, two for the others.
-  int64_t step(size_t i) const;
-  /// How many snapshots are in it.
-  int64_t snapshots(size_t i) const { return averages_[i].spec.window > 0 ? averages_[i].spec.window : averages_[i].count; }
+  /// AverageProgress::step and snapshots.
+  int64_t step(size_t i) const { return averages_[i].progress.step(); }
+  int64_t snapshots(size_t i) const { return averages_[i].progress.snapshots(); }
   /// The average, rounded to float32 once, into a local buffer. Waits until it is there.
   void average(const Exec& exec, size_t i, const Vector<float>& out) const;
   /// What a weights file says of its average: lawa's members as the offline job says them, without digests.
@@ -47,11 +47,11 @@ class OnlineAverages {
 
  private:
   struct One {
-    AverageSpec spec;
+    AverageProgress progress;
     std::string name;
-    int64_t count = 0, oldest = 0, newest = 0;  ///< snapshots that were taken, the first and the last one's step
-    std::vector<int64_t> members{};             ///< lawa: steps of the newest k
-    Vector<double> sum{};                       ///< ema: e; swa: the sum
+    Vector<double> sum{};  ///< ema: e; swa: the sum
+
+    bool windowed() const { return progress.spec.window > 0; }  ///< it has snapshots, and no sum
   };
   void begin_anew();
   void drop_unused_snapshots();

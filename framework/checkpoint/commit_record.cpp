@@ -11,6 +11,10 @@
 namespace lawa {
 namespace fs = std::filesystem;
 
+namespace {
+constexpr const char* digest_key = "record_digest";
+}
+
 Json FileRecord::to_json() const {
   Json ranges = Json::object();
   for (const auto& [array, range] : arrays) ranges[array] = {range.begin, range.end};
@@ -61,6 +65,7 @@ Json CommitRecord::to_json() const {
   if (open.temporary == OpenEnds::Temporary::state) json["temporary"] = "state";
   if (open.temporary == OpenEnds::Temporary::checkpoint) json["temporary"] = "checkpoint";
   if (open.evaluation) json["evaluation"] = "missing";
+  json[digest_key] = hash128(json.dump());
   return json;
 }
 
@@ -77,6 +82,22 @@ void write_record(const fs::path& folder, const CommitRecord& record, bool durab
   write_file(record_path(folder, record.step), record.to_json().dump(2) + "\n", durably);
 }
 
+namespace {
+
+/// Errors: a digest that isn't the rest's; a step or names of files that aren't those of the record's own name.
+void check_record(const CommitRecord& record, Json json, const fs::path& path) {
+  const std::string named = json.value(digest_key, "");  // records written before have none
+  json.erase(digest_key);
+  LAWA_CHECK(named.empty() || named == hash128(json.dump()), path.string(), ": the commit record is damaged (its digest doesn't verify)");
+  const fs::path folder = path.parent_path();
+  LAWA_CHECK(path == record_path(folder, record.step) && folder / record.weights.name == weights_path(folder, record.step) &&
+                 (!record.state || folder / record.state->name == state_path(folder, record.step)),
+             path.string(), ": the commit record is damaged: it is of step ", record.step, " and names ", record.weights.name,
+             record.state ? ", " + record.state->name : "");
+}
+
+}  // namespace
+
 CommitRecord read_record(const fs::path& path) {
   try {
     const Json json = Json::parse(read_file(path));
@@ -87,6 +108,7 @@ CommitRecord read_record(const fs::path& path) {
     if (json.contains("temporary"))
       record.open.temporary = json["temporary"] == "state" ? OpenEnds::Temporary::state : OpenEnds::Temporary::checkpoint;
     record.open.evaluation = json.contains("evaluation");
+    check_record(record, json, path);
     return record;
   } catch (const Json::exception& error) {
     fail(__FILE__, __LINE__, path.string(), ": not a commit record: ", error.what());
@@ -151,12 +173,15 @@ std::vector<fs::path> weights_files(const std::vector<std::string>& places) {
 }
 
 void verify_by_record(const fs::path& file) {
-  const std::string name = file.filename().string(), suffix = ".weights.h5";
-  if (!name.ends_with(suffix)) return;
-  const fs::path record = file.parent_path() / (name.substr(0, name.size() - suffix.size()) + ".json");
-  if (!fs::exists(record)) return;
-  const CommitRecord commit = read_record(record);
-  if (commit.weights.name == name) verify_file(file.parent_path(), commit.weights);
+  const std::string name = file.filename().string();
+  for (const std::string suffix : {".weights.h5", ".state.h5"}) {
+    if (!name.ends_with(suffix)) continue;
+    const fs::path path = file.parent_path() / (name.substr(0, name.size() - suffix.size()) + ".json");
+    if (!fs::exists(path)) return;
+    const CommitRecord record = read_record(path);
+    if (record.weights.name == name) verify_file(file.parent_path(), record.weights);
+    if (record.state && record.state->name == name) verify_file(file.parent_path(), *record.state);
+  }
 }
 
 }  // namespace lawa

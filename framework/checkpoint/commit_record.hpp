@@ -42,6 +42,7 @@ struct CommitRecord {
   std::optional<FileRecord> state;
   OpenEnds open{};
 
+  /// With a digest of all the rest.
   Json to_json() const;
 };
 
@@ -53,7 +54,7 @@ std::filesystem::path record_path(const std::filesystem::path& folder, int64_t s
 
 /// Writes it whole, and durably unless told otherwise, over an older record of that step.
 void write_record(const std::filesystem::path& folder, const CommitRecord& record, bool durably = true);
-/// Errors: missing, or not such a record.
+/// Errors: missing, damaged, or not the record that its name says.
 CommitRecord read_record(const std::filesystem::path& path);
 /// Steps of the records in a folder, ascending; none where the folder doesn't exist.
 std::vector<int64_t> recorded_steps(const std::filesystem::path& folder);
@@ -65,7 +66,7 @@ std::vector<int64_t> state_steps(const std::filesystem::path& folder);
 /// doesn't exist or holds no checkpoint.
 std::vector<std::filesystem::path> weights_files(const std::vector<std::string>& places);
 
-/// Verifies one file by the record beside it, if it has one that names it; without a record the file's own digests must do.
+/// Verifies a weights or a state file by the record beside it, if it has one that names it; without a record the file's own digests must do.
 void verify_by_record(const std::filesystem::path& file);
 
 }  // namespace lawa

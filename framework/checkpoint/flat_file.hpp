@@ -11,110 +11,33 @@
 //
 // Files are immutable: written as .part, made durable, renamed. No time stands in them, so a repeated run repeats their bytes.
 #pragma once
-#include <filesystem>
-#include <map>
-#include <memory>
-#include <span>
-#include <string>
-#include <vector>
-
 #include "checkpoint/commit_record.hpp"
-#include "comm/communicator.hpp"
-#include "core/json.hpp"
-#include "core/number_format.hpp"
-#include "params/parameter_table.hpp"
+#include "checkpoint/placed_file.hpp"
 
 namespace lawa {
-
-struct FlatHeader {
-  std::string kind;                      ///< "weights" or "state"
-  int64_t step = 0, trained_tokens = 0;  ///< optimizer steps made, training tokens seen
-  std::string trajectory_hash, config_hash, git;
-  ParameterTable table;
-  std::string config;  ///< TOML
-  Json provenance;
-
-  /// Everything above as JSON: what `lawa inspect` prints and what header_digest is taken of.
-  Json to_json() const;
-};
 
 /// An array and how its numbers are stored.
 struct ArraySpec {
   std::string name;
   NumberFormat format = NumberFormat::float32;
 };
-/// Where an array lies in a file: byte offsets of its values and of their checksums.
-struct ArrayPlace {
-  NumberFormat format = NumberFormat::float32;
-  int64_t values = 0, checksums = 0;
-};
 
-/// Checksums of consecutive blocks of 4096 stored numbers; the last may be shorter.
-std::vector<uint64_t> block_checksums(std::span<const std::byte> stored, NumberFormat format);
+/// Opens a weights or a state file; on one rank. Errors: not a whole HDF5 file of this kind ("": of any); a header whose digest doesn't
+/// verify; a commit record beside it that says otherwise; arrays that don't fit the table.
+PlacedFile open_flat_file(const std::filesystem::path& path, const std::string& kind = "");
 
-/// Reads one file. Not collective: each rank opens and reads for itself.
-class FlatFileReader {
- public:
-  /// Errors: not a whole HDF5 file of this kind; a header whose digest doesn't verify; arrays that don't fit the table.
-  FlatFileReader(const std::filesystem::path& path, const std::string& kind);
-  ~FlatFileReader();
-  FlatFileReader(FlatFileReader&&) noexcept;
+/// Its header only. Errors: as above, but for the commit record and the arrays.
+FlatHeader read_flat_header(const std::filesystem::path& path, const std::string& kind = "");
 
-  const FlatHeader& header() const;
-  const std::string& path() const;
-  /// Names of the arrays over 0..P-1, in alphabetical order.
-  std::vector<std::string> arrays() const;
-  /// How an array's numbers are stored. Errors: there is no such array.
-  NumberFormat format(const std::string& array) const;
-  /// Elements [range.begin, range.end) into `out`; begin is a multiple of 4096, end too or P. Every block is verified; errors name
-  /// the file, the array, and the tensors that share a damaged block. Floats are read from float32 and bfloat16 arrays, doubles
-  /// from float64 ones.
-  void read(const std::string& array, Range range, std::span<float> out) const;
-  void read(const std::string& array, Range range, std::span<double> out) const;
-  /// XXH3-128 over all block checksums of an array: equal for equal contents.
-  std::string digest(const std::string& array) const;
+/// Creates part_of(path) with everything but the numbers and their checksums. On one rank. Returns it as it will be opened. HDF5 makes
+/// it in memory, and plain calls bring it to the disk: so a full disk is an error like any other. Errors name the file.
+PlacedFile lay_out_flat_file(const std::filesystem::path& path, FlatHeader header, const std::vector<ArraySpec>& arrays);
 
- private:
-  const ArrayPlace& place(const std::string& array) const;
-  void read_stored(const std::string& array, Range range, std::span<std::byte> out) const;
+/// About how many bytes a file of these arrays will have: its numbers and texts exactly, HDF5's own books to a few kB.
+int64_t expected_bytes(const FlatHeader& header, const std::vector<ArraySpec>& arrays);
 
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
-/// Gives a flat file that is whole under part_of(path) its name; returns what a commit record says about it. On one rank.
-FileRecord commit_flat_file(const std::filesystem::path& path, bool durably);
-
-struct WriteOptions {
-  bool fsync = true;
-  int64_t transfer_elements = int64_t{1} << 28;  ///< at most 1 GiB a call
-};
-
-/// Writes one file with all ranks. Rank 0 lays it out; then every rank writes its own parts at their places.
-class FlatFileWriter {
- public:
-  /// Collective. A file of that name is replaced at commit(); callers decide whether it may exist.
-  FlatFileWriter(const Communicator& comm, std::filesystem::path path, const FlatHeader& header,
-                 const std::vector<ArraySpec>& arrays, const WriteOptions& options);
-  /// Without a commit(), removes what was written.
-  ~FlatFileWriter();
-  FlatFileWriter(const FlatFileWriter&) = delete;
-  FlatFileWriter& operator=(const FlatFileWriter&) = delete;
-
-  /// Elements [range.begin, …) of an array; begin is a multiple of 4096, end too or P. Floats go to float32 and bfloat16 arrays
-  /// (the format must hold them exactly), doubles to float64 ones. Not collective: inside comm.together(), so that an error reaches
-  /// all ranks.
-  void write(const std::string& array, Range range, std::span<const float> values);
-  void write(const std::string& array, Range range, std::span<const double> values);
-  /// Closes, makes durable and renames. Collective. Returns what a commit record says about the file.
-  FileRecord commit();
-
- private:
-  NumberFormat format(const std::string& array) const;
-  void write_stored(const std::string& array, Range range, std::span<const std::byte> stored);
-
-  struct State;
-  std::unique_ptr<State> state_;
-};
+/// Writes the checksums of all blocks, those of each array, makes the file durable and gives it its name. On one rank. Returns what a
+/// commit record says about it.
+FileRecord seal_flat_file(const PlacedFile& laid_out, const std::map<std::string, std::vector<uint64_t>>& checksums, bool durably);
 
 }  // namespace lawa

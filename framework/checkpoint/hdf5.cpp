@@ -29,12 +29,16 @@ Handle selection(hsize_t size, hsize_t begin, hsize_t end) {
   return whole;
 }
 
+void leave_locks_alone([[maybe_unused]] hid_t access, [[maybe_unused]] const std::string& path) {
+#if H5_VERSION_GE(1, 10, 7)
+  LAWA_H5(path, H5Pset_file_locking(access, 0, 1));
+#endif
+}
+
 Handle open_for_reading(const std::string& path) {
   be_quiet();
   const Handle access = properties(H5P_FILE_ACCESS);
-#if H5_VERSION_GE(1, 10, 7)
-  LAWA_H5(path, H5Pset_file_locking(access, 0, 1));  // cluster file systems often have none
-#endif
+  leave_locks_alone(access, path);
   return {LAWA_H5(path, H5Fopen(path.c_str(), H5F_ACC_RDONLY, access)), H5Fclose};
 }
 

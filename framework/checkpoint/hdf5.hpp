@@ -51,6 +51,8 @@ Handle space(hsize_t size);
 /// A one-dimensional space of `size` elements with [begin, end) selected.
 Handle selection(hsize_t size, hsize_t begin, hsize_t end);
 
+/// HDF5 takes no locks of its own: cluster file systems often have none.
+void leave_locks_alone(hid_t access, const std::string& path);
 /// Opens a file for reading, without locks. Errors name the file: not HDF5, truncated, missing.
 Handle open_for_reading(const std::string& path);
 

@@ -1,6 +1,6 @@
 #include "checkpoint/run_directory.hpp"
 
-#include <fstream>
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -20,7 +20,37 @@ std::optional<CommitRecord> readable_record(const fs::path& path) {
   }
 }
 
+/// A line of metrics.jsonl; null where it is none, or one of its keys isn't what whoever looks at it takes it for.
+Json metrics_line(const std::string& text) {
+  Json line = Json::parse(text, nullptr, false);
+  const auto is = [&](const char* key, auto&& right) { return !line.contains(key) || right(line[key]); };
+  const auto integer = [](const Json& value) { return value.is_number_integer(); };
+  const auto string = [](const Json& value) { return value.is_string(); };
+  const bool readable = line.is_object() && is("kind", string) && is("model", string) && is("step", integer) && is("evaluated_at", integer);
+  return readable ? line : Json();
+}
+
+/// What a checkpoint says whose run it is of; "" where there is none that can be read.
+std::string trajectory_of_records(const fs::path& folder) {
+  for (const int64_t step : recorded_steps(folder))
+    if (const auto record = readable_record(record_path(folder, step))) return record->trajectory_hash;
+  return "";
+}
+
 }  // namespace
+
+Json provenance_of(const fs::path& run) {
+  const fs::path path = run / "provenance.json";
+  if (!fs::exists(path)) return Json::object();
+  Json found = Json::parse(read_file(path), nullptr, false);
+  return found.is_object() ? found : Json::object();
+}
+
+std::string text_in(const Json& object, const std::string& key) {
+  return object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "";
+}
+
+fs::path damaged_of(const fs::path& path) { return path.string() + ".damaged"; }
 
 RunDirectory::RunDirectory(const Communicator& comm, const fs::path& path, const std::string& trajectory_hash,
                            const LockPatience& patience)
@@ -32,22 +62,26 @@ void RunDirectory::open_on_root(const std::string& trajectory_hash, const LockPa
   std::error_code error;
   fs::create_directories(checkpoints_, error);
   LAWA_CHECK(!error, "run.directory: ", path_.string(), " can't be made: ", error.message());
+  check_fits(path_, part_of(fs::path("checkpoints") / ("step_" + std::string(18, '0') + ".weights.h5")));  // 18 digits, at most
   lock_.emplace(path_ / "run.lock", FileLock::End::keep, patience);
+  check_trajectory(trajectory_hash, patience);
+  lock_to_write(checkpoints_, patience);  // only to remove what a killed run has left there
+}
+
+/// The folder is this run's, as provenance.json says, or in its place the records of the checkpoints.
+void RunDirectory::check_trajectory(const std::string& trajectory_hash, const LockPatience& patience) const {
   const fs::path provenance = path_ / "provenance.json";
-  if (fs::exists(provenance)) {
-    const Json found = Json::parse(read_file(provenance), nullptr, false);
-    const std::string other = found.is_object() ? found.value("trajectory_hash", "") : "";
-    LAWA_CHECK(other == trajectory_hash, "run.directory: ", path_.string(), " holds another run (trajectory ", other.substr(0, 8),
-               ", this config's is ", trajectory_hash.substr(0, 8), "); its config.toml says which keys differ. Choose another folder");
-  } else {
-    LAWA_CHECK(recorded_steps(checkpoints_).empty(), "run.directory: ", path_.string(), " holds checkpoints, but no provenance.json");
-  }
-  std::vector<fs::path> parts;
-  for (const fs::path& folder : {checkpoints_, path_ / "averages"})
-    if (fs::is_directory(folder))
-      for (const auto& entry : fs::recursive_directory_iterator(folder))
-        if (entry.path().extension() == ".part") parts.push_back(entry.path());
-  for (const fs::path& part : parts) fs::remove(part);  // a killed run's, and the lock is ours
+  const bool there = fs::exists(provenance);
+  const std::string described = text_in(provenance_of(path_), "trajectory_hash");
+  const std::string found = described.empty() ? trajectory_of_records(checkpoints_) : described;
+  LAWA_CHECK(!found.empty() || !there, provenance.string(), ": is damaged, and no checkpoint says which run this is; choose another folder");
+  LAWA_CHECK(found.empty() || found == trajectory_hash, "run.directory: ", path_.string(), " holds another run (trajectory ", found.substr(0, 8),
+             ", this config's is ", trajectory_hash.substr(0, 8), "); its config.toml says which keys differ. Choose another folder");
+  if (!described.empty() || found.empty()) return;
+  if (there) write_file(damaged_of(provenance), read_file(provenance));
+  if (patience.say)
+    patience.say(provenance.string() + (there ? ": is damaged (a copy is " + damaged_of(provenance).string() + ")" : ": is missing") +
+                 "; the checkpoints say which run this is, and it is written anew");
 }
 
 void RunDirectory::describe(const std::string& config, const Json& provenance) const {
@@ -59,9 +93,7 @@ void RunDirectory::describe(const std::string& config, const Json& provenance) c
 void RunDirectory::append(const Json& line) const {
   if (!root_) return;
   lock_->check();
-  std::ofstream file(path_ / "metrics.jsonl", std::ios::app);
-  file << line.dump() << '\n' << std::flush;
-  LAWA_CHECK(file, (path_ / "metrics.jsonl").string(), ": can't be written");
+  append_to_file(path_ / "metrics.jsonl", line.dump() + "\n");
 }
 
 void RunDirectory::make_metrics_durable() const {
@@ -74,22 +106,25 @@ std::vector<Json> RunDirectory::metrics(const std::string& kind) const {
   if (!root_ || !fs::exists(path)) return found;
   std::istringstream lines(read_file(path));
   for (std::string line; std::getline(lines, line);)
-    if (const Json entry = Json::parse(line, nullptr, false); entry.is_object() && entry.value("kind", "") == kind) found.push_back(entry);
+    if (Json entry = metrics_line(line); !entry.is_null() && entry.value("kind", "") == kind) found.push_back(std::move(entry));
   return found;
 }
 
-void RunDirectory::cut_metrics(int64_t step, bool evaluations) const {
+int64_t RunDirectory::cut_metrics(int64_t step, bool evaluations) const {
   const fs::path path = path_ / "metrics.jsonl";
-  if (!root_ || !fs::exists(path)) return;
+  if (!root_ || !fs::exists(path)) return 0;
   std::istringstream lines(read_file(path));
-  std::string kept;
-  for (std::string line; std::getline(lines, line);) {
-    const Json entry = Json::parse(line, nullptr, false);  // a line that was cut by a kill isn't JSON
-    if (!entry.is_object()) continue;
+  std::string kept, damaged;
+  for (std::string line; std::getline(lines, line) && !lines.eof();) {  // behind the last end of a line a kill cut one
+    const Json entry = metrics_line(line);
+    if (entry.is_null()) damaged += line + "\n";
+    if (entry.is_null()) continue;
     const int64_t at = entry.value("evaluated_at", entry.value("step", int64_t{0}));
     if (at < step || (at == step && !(evaluations && entry.value("kind", "") == "evaluate"))) kept += line + "\n";
   }
+  if (!damaged.empty()) append_to_file(damaged_of(path), damaged);
   write_file(path, kept);
+  return std::ranges::count(damaged, '\n');
 }
 
 void RunDirectory::retire_states(int64_t count, int64_t newest) const {

@@ -1,8 +1,10 @@
 // Local buffers of a ShardLayout, to and from flat files.
 #pragma once
+#include <functional>
 #include <variant>
 
 #include "checkpoint/flat_file.hpp"
+#include "comm/communicator.hpp"
 #include "params/shard_layout.hpp"
 #include "tensor/tensor.hpp"
 
@@ -14,16 +16,33 @@ struct ShardArray {
   NumberFormat format = NumberFormat::float32;      ///< in the file; doubles are always float64
 };
 
-/// Writes what each rank owns of some arrays as one file; returns its record. Collective. Errors reach all ranks.
+/// How files are written; the bytes are the same either way.
+struct WriteOptions {
+  bool fsync = true;
+  bool through_hdf5 = false;                     ///< by parallel HDF5, all ranks together; else by each rank's plain system calls
+  std::vector<std::string> hints{};              ///< for MPI-IO, as "striping_factor=8"
+  int64_t transfer_elements = int64_t{1} << 28;  ///< of one collective call of HDF5: at most 1 GiB a rank
+};
+
+/// Writes what each rank owns of some arrays as one file; returns its record. Collective. Errors reach all ranks, and nothing stays of
+/// a file that isn't whole.
 FileRecord write_shards(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header,
                         const ShardLayout& layout, const std::vector<ShardArray>& arrays, const WriteOptions& options = {});
 
-/// Reads what each rank owns into local buffers. Collective. Errors (FlatFileReader's; a table other than `table`) reach all
-/// ranks. Returns the file's header.
+/// Reads what each rank owns into local buffers. Collective; rank 0 opens the file for all. Errors (open_flat_file's, PlacedReader's; a
+/// table other than `table`) reach all ranks. Returns the file's header.
 FlatHeader read_shards(const Communicator& comm, const std::filesystem::path& path, const std::string& kind,
                        const ParameterTable& table, const ShardLayout& layout, const std::vector<ShardArray>& arrays);
 
-/// The header of a weights file, on every rank. Collective; rank 0 reads and verifies it.
-FlatHeader weights_info(const Communicator& comm, const std::filesystem::path& path);
+/// Errors: a file's tensors aren't the model's; names the first that differs.
+void check_same_layout(const ParameterTable& file, const ParameterTable& model, const std::string& path);
+
+/// weights_files(places), as rank 0 finds them: a folder may grow while it is listed. Collective.
+std::vector<std::filesystem::path> weights_files(const Communicator& comm, const std::vector<std::string>& places);
+
+/// A file that rank 0 opens, as all ranks need it to read it. Collective.
+PlacedFile open_on_root(const Communicator& comm, const std::function<PlacedFile()>& open);
+/// What each rank owns of an array of an opened file, into a local buffer. Errors: PlacedReader's.
+void read_shard(const PlacedFile& file, const ShardLayout& layout, const ShardArray& array);
 
 }  // namespace lawa

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace lawa::detail {
 
@@ -15,6 +16,9 @@ class Collectives {
   ~Collectives();
   Collectives(const Collectives&) = delete;
   Collectives& operator=(const Collectives&) = delete;
+
+  /// Name and version of what the backend stands on: "MPI", "NCCL 2.22.3".
+  static std::string library();
 
   /// mine[0..n) = slice `rank` of the sum over ranks of full[0..n*ranks). Device pointers, queued on `stream`.
   void reduce_scatter_sum(void* stream, const float* full, float* mine, int64_t n) const;

@@ -21,6 +21,8 @@ Collectives::Collectives(MPI_Comm comm) : state_(std::make_unique<State>(comm)) 
 }
 Collectives::~Collectives() = default;
 
+std::string Collectives::library() { return "MPI"; }
+
 namespace {
 int count(int64_t n) {
   LAWA_CHECK(n <= INT32_MAX, "a transfer of ", n, " elements a rank is over MPI's 2^31 - 1: use smaller buckets");

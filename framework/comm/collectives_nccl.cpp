@@ -30,6 +30,12 @@ Collectives::Collectives(MPI_Comm comm) : state_(std::make_unique<State>()) {
 
 Collectives::~Collectives() { ncclCommDestroy(state_->comm); }
 
+std::string Collectives::library() {
+  int version = 0;
+  check(ncclGetVersion(&version));
+  return concat("NCCL ", version / 10000, ".", version / 100 % 100, ".", version % 100);
+}
+
 void Collectives::reduce_scatter_sum(void* stream, const float* full, float* mine, int64_t n) const {
   check(ncclReduceScatter(full, mine, static_cast<size_t>(n), ncclFloat, ncclSum, state_->comm, static_cast<cudaStream_t>(stream)));
   check(cudaGetLastError());

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <numeric>
+#include <utility>
 
 #include "comm/collectives.hpp"
 #include "comm/mpi.hpp"
@@ -34,12 +36,19 @@ struct Duplicate {
 
 struct Communicator::State {
   Duplicate duplicate;
-  int rank = 0, size = 1;
+  int rank = 0, size = 1, nodes = 1, ranks_on_node = 1, rank_on_node = 0;
   detail::Collectives collectives;
 
   explicit State(MPI_Comm original) : duplicate(original), collectives(duplicate.comm) {
     LAWA_MPI(MPI_Comm_rank(duplicate.comm, &rank));
     LAWA_MPI(MPI_Comm_size(duplicate.comm, &size));
+    MPI_Comm node = MPI_COMM_NULL;
+    LAWA_MPI(MPI_Comm_split_type(duplicate.comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node));
+    LAWA_MPI(MPI_Comm_rank(node, &rank_on_node));
+    LAWA_MPI(MPI_Comm_size(node, &ranks_on_node));
+    LAWA_MPI(MPI_Comm_free(&node));
+    const int first = rank_on_node == 0 ? 1 : 0;
+    LAWA_MPI(MPI_Allreduce(&first, &nodes, 1, MPI_INT, MPI_SUM, duplicate.comm));
   }
 };
 
@@ -51,6 +60,10 @@ Communicator Communicator::world() { return Communicator(std::make_unique<State>
 
 int Communicator::rank() const { return state_->rank; }
 int Communicator::size() const { return state_->size; }
+int Communicator::nodes() const { return state_->nodes; }
+int Communicator::ranks_on_node() const { return state_->ranks_on_node; }
+int Communicator::rank_on_node() const { return state_->rank_on_node; }
+std::string Communicator::device_library() { return detail::Collectives::library(); }
 MPI_Comm mpi_comm(const Communicator& comm) { return comm.state().duplicate.comm; }
 
 void Communicator::barrier() const {
@@ -115,18 +128,44 @@ std::string Communicator::broadcast(std::string text) const {
   return text;
 }
 
+namespace {
+
+/// Where texts of these sizes begin, one behind the other; the last entry is where they end.
+std::vector<int> begins_of(const std::vector<int>& sizes) {
+  std::vector<int> begins{0};
+  std::partial_sum(sizes.begin(), sizes.end(), std::back_inserter(begins));
+  return begins;
+}
+
+std::vector<std::string> cut(const std::string& all, const std::vector<int>& sizes) {
+  std::vector<std::string> texts;
+  size_t at = 0;
+  for (const int size : sizes) texts.push_back(all.substr(std::exchange(at, at + static_cast<size_t>(size)), static_cast<size_t>(size)));
+  return texts;
+}
+
+/// Every rank's text size, on every rank.
+std::vector<int> sizes_of(const Communicator& comm, const std::string& text) {
+  LAWA_CHECK(comm.sum(static_cast<int64_t>(text.size())) <= INT32_MAX, "texts of more than 2^31 bytes can't be gathered");
+  return gather_values(comm, static_cast<int>(text.size()), MPI_INT);
+}
+
+}  // namespace
+
 std::vector<std::string> Communicator::gather(const std::string& text) const {
-  LAWA_CHECK(sum(static_cast<int64_t>(text.size())) <= INT32_MAX, "texts of more than 2^31 bytes can't be gathered");
-  const auto sizes = gather_values(*this, static_cast<int>(text.size()), MPI_INT);
-  std::vector<int> begins(sizes.size());
-  std::exclusive_scan(sizes.begin(), sizes.end(), begins.begin(), 0);
-  std::string all(static_cast<size_t>(begins.back() + sizes.back()), '\0');
+  const auto sizes = sizes_of(*this, text), begins = begins_of(sizes);
+  std::string all(static_cast<size_t>(begins.back()), '\0');
   LAWA_MPI(MPI_Allgatherv(text.data(), static_cast<int>(text.size()), MPI_CHAR, all.data(), sizes.data(), begins.data(), MPI_CHAR,
                           mpi_comm(*this)));
-  std::vector<std::string> texts;
-  for (size_t r = 0; r < sizes.size(); ++r)
-    texts.push_back(all.substr(static_cast<size_t>(begins[r]), static_cast<size_t>(sizes[r])));
-  return texts;
+  return cut(all, sizes);
+}
+
+std::vector<std::string> Communicator::gather_on(int to, const std::string& text) const {
+  const auto sizes = sizes_of(*this, text), begins = begins_of(sizes);
+  std::string all(rank() == to ? static_cast<size_t>(begins.back()) : 0, '\0');
+  LAWA_MPI(MPI_Gatherv(text.data(), static_cast<int>(text.size()), MPI_CHAR, all.data(), sizes.data(), begins.data(), MPI_CHAR, to,
+                       mpi_comm(*this)));
+  return rank() == to ? cut(all, sizes) : std::vector<std::string>{};
 }
 
 void Communicator::together(const std::function<void()>& work) const {

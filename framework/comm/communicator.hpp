@@ -26,6 +26,10 @@ class Communicator {
   int rank() const;
   int size() const;
   bool root() const { return rank() == 0; }
+  /// Machines that the ranks run on; ranks on this one, and which of them this is.
+  int nodes() const;
+  int ranks_on_node() const;
+  int rank_on_node() const;
 
   // ---- host scalars and text. Collective. ------------------------------------------------------------------------------------
   void barrier() const;
@@ -41,6 +45,8 @@ class Communicator {
   int64_t broadcast(int64_t value) const;
   /// Every rank's text in the order of the ranks, on every rank.
   std::vector<std::string> gather(const std::string& text) const;
+  /// The same on rank `to`; nothing on the others.
+  std::vector<std::string> gather_on(int to, const std::string& text) const;
 
   /// Runs work that may fail on some ranks only (files, say), then throws the same lawa::Error on all ranks if it failed on any:
   /// the lowest failing rank's message, place and exit code. Collective; `work` itself must not call collectives.
@@ -49,6 +55,8 @@ class Communicator {
   void on_root(const std::function<void()>& work) const;
 
   // ---- device buffers, queued on exec's stream where there is one. Collective. ---------------------------------------------
+  /// What carries them: "MPI", "NCCL 2.22.3". Not collective.
+  static std::string device_library();
   /// mine = my slice of the sum of `full` over all ranks. full (n * ranks), mine (n); they may not overlap.
   void reduce_scatter_sum(const Exec& exec, const Vector<float>& full, const Vector<float>& mine) const;
   /// full (n * ranks): the r-th of the equal parts becomes what rank r has there.

@@ -1,7 +1,10 @@
 #include "comm/program.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "comm/mpi.hpp"
@@ -43,28 +46,47 @@ int end_all_ranks(MPI_Comm comm, const Error& error) {
   return error.exit_code;
 }
 
+/// work(); its error is printed, and its exit code returned.
+template <class Work>
+int reporting(MPI_Comm comm, Work&& work) {
+  try {
+    work();
+    return 0;
+  } catch (const Error& error) {
+    return end_all_ranks(comm, error);
+  } catch (const std::bad_alloc&) {
+    return end_all_ranks(comm, Error("out of memory", "the standard library"));
+  } catch (const std::exception& error) {
+    return end_all_ranks(comm, Error(error.what(), "a library"));
+  }
+}
+
+/// Errors: not all that was printed has arrived. The system's reason is gone by now.
+void check_output() {
+  LAWA_CHECK(std::fflush(stdout) == 0 && std::ferror(stdout) == 0, "standard output: the results could not be written to it; is its disk full?");
+}
+
 }  // namespace
 
 int run_program(int argc, char** argv, const std::function<void(Communicator&, const std::vector<std::string>&)>& body) {
   int provided = 0, status = 0;
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow (ulimit -f) is an error that names it
+  ::setenv("OMPI_MCA_sharedfp", "individual", 0);  // Open MPI's other shared file pointers overflow at paths of 200 characters
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm errors_comm = MPI_COMM_NULL;  // of its own: a failing rank may have left messages on the others
   MPI_Comm_dup(MPI_COMM_WORLD, &errors_comm);
-  try {
+  const int outside = reporting(errors_comm, [&] {
     const Kokkos::ScopeGuard kokkos;  // without argv: --help is ours; KOKKOS_… variables still count
     Communicator comm = Communicator::world();
-    body(comm, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
-  } catch (const Error& error) {
-    status = end_all_ranks(errors_comm, error);
-  } catch (const std::bad_alloc&) {
-    status = end_all_ranks(errors_comm, Error("out of memory", "the standard library"));
-  } catch (const std::exception& error) {
-    status = end_all_ranks(errors_comm, Error(error.what(), "a library"));
-  }
+    status = reporting(errors_comm, [&] {  // in here: the ends of both may wait for ranks that don't come
+      body(comm, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+      comm.on_root(check_output);
+    });
+  });
   MPI_Comm_free(&errors_comm);
   MPI_Finalize();
-  return status;
+  return std::max(status, outside);
 }
 
 }  // namespace lawa

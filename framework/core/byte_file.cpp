@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -18,16 +19,56 @@ int open_flags(ByteFile::Mode mode) {
   switch (mode) {
     case ByteFile::Mode::read: return O_RDONLY;
     case ByteFile::Mode::update: return O_RDWR;
-    case ByteFile::Mode::create: return O_WRONLY | O_CREAT | O_TRUNC;
+    case ByteFile::Mode::create: return O_RDWR | O_CREAT | O_TRUNC;
+    case ByteFile::Mode::append: return O_WRONLY | O_CREAT | O_APPEND;
   }
   return O_RDONLY;
 }
 
+bool creates(ByteFile::Mode mode) { return mode == ByteFile::Mode::create || mode == ByteFile::Mode::append; }
+
+const char* kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  return S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+int64_t nanoseconds(const timespec& time) { return int64_t{1'000'000'000} * time.tv_sec + time.tv_nsec; }
+
+struct stat status_of(int descriptor, const std::filesystem::path& path) {
+  struct stat status {};
+  LAWA_CHECK(::fstat(descriptor, &status) == 0, path.string(), ": can't be measured: ", std::strerror(errno));
+  return status;
+}
+
 }  // namespace
 
-ByteFile::ByteFile(const std::filesystem::path& path, Mode mode)
-    : path_(path), descriptor_(::open(path.c_str(), open_flags(mode) | O_CLOEXEC, 0644)) {
-  LAWA_CHECK(descriptor_ >= 0, path_.string(), ": can't be opened: ", std::strerror(errno));
+size_t open_file_limit() {
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
+  const rlim_t soft = std::exchange(limit.rlim_cur, limit.rlim_max);
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : soft;
+}
+
+size_t files_to_open() {
+  constexpr size_t spare = 16;
+  size_t used = spare;
+  std::error_code unknown;
+  for ([[maybe_unused]] const auto& open : std::filesystem::directory_iterator("/proc/self/fd", unknown)) ++used;
+  return open_file_limit() - std::min(open_file_limit(), used);
+}
+
+void check_is_file(const std::filesystem::path& path, bool may_be_missing) {
+  struct stat status {};
+  const bool known = ::stat(path.c_str(), &status) == 0;
+  LAWA_CHECK(known || (errno == ENOENT && may_be_missing), path.string(), ": can't be opened: ", std::strerror(errno));
+  LAWA_CHECK(!known || S_ISREG(status.st_mode), path.string(), ": is ", kind_of(status.st_mode), ", not a file");
+}
+
+ByteFile::ByteFile(const std::filesystem::path& path, Mode mode) : path_(path) {
+  check_is_file(path, creates(mode));
+  descriptor_ = ::open(path.c_str(), open_flags(mode) | O_CLOEXEC, 0644);
+  LAWA_CHECK(descriptor_ >= 0, path_.string(), creates(mode) ? ": can't be created: " : ": can't be opened: ", std::strerror(errno));
 }
 
 ByteFile::~ByteFile() {
@@ -35,11 +76,17 @@ ByteFile::~ByteFile() {
 }
 
 ByteFile::ByteFile(ByteFile&& other) noexcept : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+ByteFile& ByteFile::operator=(ByteFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
 
-int64_t ByteFile::size() const {
-  struct stat status {};
-  LAWA_CHECK(::fstat(descriptor_, &status) == 0, path_.string(), ": can't be measured: ", std::strerror(errno));
-  return status.st_size;
+int64_t ByteFile::size() const { return status_of(descriptor_, path_).st_size; }
+
+FileStamp ByteFile::stamp() const {
+  const struct stat status = status_of(descriptor_, path_);
+  return {status.st_size, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim), status.st_ino};
 }
 
 void ByteFile::read(int64_t offset, std::span<std::byte> out) const {
@@ -63,6 +110,17 @@ void ByteFile::write(int64_t offset, std::span<const std::byte> bytes) const {
   }
 }
 
+void ByteFile::reserve(int64_t bytes) const {
+  const bool done = bytes == 0 || ::fallocate(descriptor_, 0, 0, bytes) == 0;
+  const bool refused = !done && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG);
+  LAWA_CHECK(!refused, path_.string(), ": can't be given ", bytes, " bytes: ", std::strerror(errno));
+  if (!done) LAWA_CHECK(::ftruncate(descriptor_, bytes) == 0, path_.string(), ": can't be made ", bytes, " bytes long: ", std::strerror(errno));
+}
+
+void ByteFile::make_durable() const {
+  LAWA_CHECK(::fsync(descriptor_) == 0, path_.string(), ": can't be synchronised: ", std::strerror(errno));
+}
+
 void ByteFile::begin_writing_back(int64_t offset, int64_t bytes) const {
   ::sync_file_range(descriptor_, offset, bytes, SYNC_FILE_RANGE_WRITE);
 }
@@ -76,25 +134,16 @@ void ByteFile::bring_back(int64_t offset, int64_t bytes) const {
 }
 
 const ByteFile& OpenFiles::operator[](const std::filesystem::path& path) {
-  const auto found = by_path_.find(path);
-  if (found != by_path_.end()) {
-    files_.splice(files_.begin(), files_, found->second);
-    return files_.front();
-  }
-  if (files_.size() >= most_) {
-    by_path_.erase(files_.back().path());
-    files_.pop_back();
-  }
-  files_.emplace_front(path, ByteFile::Mode::update);
-  by_path_[path] = files_.begin();
-  return files_.front();
+  const auto found = files_.find(path);
+  if (found != files_.end()) return found->second;
+  if (files_.size() < most_) return files_.emplace(path, ByteFile(path, mode_)).first->second;
+  if (!last_ || last_->path() != path) last_.emplace(path, mode_);
+  return *last_;
 }
 
-void raise_open_file_limit() {
-  struct rlimit limit {};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);  // where it isn't granted, the old limit holds
+void OpenFiles::close(const std::filesystem::path& path) {
+  files_.erase(path);
+  if (last_ && last_->path() == path) last_.reset();
 }
 
 }  // namespace lawa

@@ -9,10 +9,26 @@ namespace lawa {
 /// Exit codes; 0 is that of a program that did what it was asked for.
 inline constexpr int exit_error = 1, exit_diverged = 3, exit_stopped = 4;
 
+/// A message as one line that people read: what it quotes may be a whole file's. Its middle is left out where it is longer than 2,000
+/// bytes, and control characters are question marks.
+inline std::string one_line(std::string message) {
+  constexpr size_t most = 2000, first = 1400, last = 540;  // a shortened one isn't shortened again
+  const auto begins_character = [&](size_t i) { return (static_cast<unsigned char>(message[i]) & 0xc0) != 0x80; };  // of UTF-8
+  if (message.size() > most) {
+    size_t begin = first, end = message.size() - last;
+    while (begin > first - 4 && !begins_character(begin)) --begin;
+    while (end < message.size() - last + 4 && !begins_character(end)) ++end;
+    message = message.substr(0, begin) + " … (" + std::to_string(end - begin) + " bytes are left out) … " + message.substr(end);
+  }
+  for (char& c : message)
+    if (static_cast<unsigned char>(c) < ' ' || c == 127) c = '?';
+  return message;
+}
+
 /// Something the user or the machine did wrong. `what()` is the whole message for people; `place` is where it was noticed.
 struct Error : std::runtime_error {
   Error(const std::string& message, std::string where, int code = exit_error)
-      : std::runtime_error(message), place(std::move(where)), exit_code(code) {}
+      : std::runtime_error(one_line(message)), place(std::move(where)), exit_code(code) {}
   std::string place;  ///< "framework/model/gpt2.cpp:42"
   int exit_code;      ///< of a program that this ends
 };

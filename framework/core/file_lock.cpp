@@ -7,8 +7,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "core/error.hpp"
+#include "core/files.hpp"
 #include "core/stop_request.hpp"
 #include "core/timer.hpp"
 
@@ -100,6 +102,16 @@ FileLock::~FileLock() {
   std::error_code ignored;
   if (end_ == End::remove) std::filesystem::remove(path_, ignored);  // while it is held
   if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+std::unique_ptr<FileLock> lock_to_write(const std::filesystem::path& folder, const LockPatience& patience) {
+  make_folder(folder);
+  auto lock = std::make_unique<FileLock>(folder / "writer.lock", FileLock::End::remove, patience);
+  std::vector<std::filesystem::path> parts;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == ".part" && entry.path().filename().string().starts_with("step_")) parts.push_back(entry.path());
+  for (const auto& part : parts) std::filesystem::remove(part);
+  return lock;
 }
 
 }  // namespace lawa

@@ -39,4 +39,8 @@ class FileLock {
   std::unique_ptr<OwnerFile> owner_;  ///< on a file system without locks
 };
 
+/// The right to write step_… files in a folder, which is made if need be: of all processes one has it. What a killed one has left of
+/// such files (step_….part) is removed. Errors: FileLock's.
+std::unique_ptr<FileLock> lock_to_write(const std::filesystem::path& folder, const LockPatience& patience = {});
+
 }  // namespace lawa

@@ -1,31 +1,39 @@
 #include "core/files.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
+#include "core/byte_file.hpp"
 #include "core/error.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
 
 std::string read_file(const fs::path& path) {
-  LAWA_CHECK(!fs::is_directory(path), path.string(), ": is a folder, not a file");
-  std::ifstream file(path, std::ios::binary);
-  LAWA_CHECK(file, path.string(), ": can't be opened: ", std::strerror(errno));
-  std::ostringstream text;
-  text << file.rdbuf();
-  LAWA_CHECK(!file.bad(), path.string(), ": can't be read");
-  return text.str();
+  const ByteFile file(path, ByteFile::Mode::read);
+  std::string text(static_cast<size_t>(file.size()), '\0');
+  file.read(0, std::as_writable_bytes(std::span(text)));
+  return text;
 }
 
 void make_folder(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
   LAWA_CHECK(!error && fs::is_directory(path), path.string(), ": can't be made: ", error ? error.message() : "is a file");
+}
+
+void check_fits(const fs::path& folder, const fs::path& below) {
+  const auto fits = [](const fs::path& path) {
+    struct stat ignored {};
+    return ::lstat(path.c_str(), &ignored) == 0 || errno != ENAMETOOLONG;
+  };
+  LAWA_CHECK(fits(folder / below), folder.string(), ": is too long a name for what goes below it, ", below.string());
+  for (const fs::path& part : below)
+    LAWA_CHECK(fits(folder / part), folder.string(), ": can't hold ", part.string(), ": ", std::strerror(ENAMETOOLONG));
 }
 
 void make_durable(const fs::path& path) {
@@ -39,25 +47,28 @@ void make_durable(const fs::path& path) {
 
 fs::path part_of(const fs::path& path) { return path.string() + ".part"; }
 
+PartGuard::~PartGuard() {
+  std::error_code ignored;
+  if (mine_) fs::remove(part_of(path_), ignored);
+}
+
 void commit_file(const fs::path& path, bool durably) {
+  const PartGuard part(path);
   if (durably) make_durable(part_of(path));
   std::error_code error;
   fs::rename(part_of(path), path, error);
-  std::error_code ignored;
-  if (error) fs::remove(part_of(path), ignored);
   LAWA_CHECK(!error, path.string(), ": can't be renamed from its .part: ", error.message());
   if (durably) make_durable(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
 void write_file(const fs::path& path, const std::string& text, bool durably) {
-  {
-    std::ofstream file(part_of(path), std::ios::binary | std::ios::trunc);
-    LAWA_CHECK(file, part_of(path).string(), ": can't be created: ", std::strerror(errno));
-    file << text;
-    file.flush();
-    LAWA_CHECK(file, part_of(path).string(), ": can't be written: ", std::strerror(errno));
-  }
+  const PartGuard part(path);
+  ByteFile(part_of(path), ByteFile::Mode::create).write(0, std::as_bytes(std::span(text)));
   commit_file(path, durably);
+}
+
+void append_to_file(const fs::path& path, const std::string& text) {
+  ByteFile(path, ByteFile::Mode::append).write(0, std::as_bytes(std::span(text)));
 }
 
 }  // namespace lawa

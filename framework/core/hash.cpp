@@ -2,11 +2,11 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
-#include <fstream>
 #include <vector>
 
-#include "core/error.hpp"
+#include "core/byte_file.hpp"
 
 namespace lawa {
 namespace {
@@ -41,16 +41,13 @@ std::string Digest::hex() const { return to_hex(XXH3_128bits_digest(state_->xxh.
 std::string hash128(const std::string& text) { return to_hex(XXH3_128bits(text.data(), text.size())); }
 
 void add_file_bytes(Digest& digest, const std::filesystem::path& path, uint64_t begin, uint64_t end) {
-  std::ifstream file(path, std::ios::binary);
-  LAWA_CHECK(file, path.string(), ": can't be opened");
-  file.seekg(static_cast<std::streamoff>(begin));
-  std::vector<char> piece(1 << 20);
+  const ByteFile file(path, ByteFile::Mode::read);
+  std::vector<std::byte> piece(1 << 20);
   for (uint64_t at = begin; at < end;) {
-    const auto count = std::min<uint64_t>(piece.size(), end - at);
-    file.read(piece.data(), static_cast<std::streamsize>(count));
-    LAWA_CHECK(file, path.string(), ": ends before byte ", end);
-    digest.add(std::as_bytes(std::span(piece.data(), count)));
-    at += count;
+    const auto some = std::span(piece).first(std::min<uint64_t>(piece.size(), end - at));
+    file.read(static_cast<int64_t>(at), some);
+    digest.add(some);
+    at += some.size();
   }
 }
 

@@ -33,7 +33,7 @@ class Digest {
 /// 32 hexadecimal digits of XXH3_128bits(text).
 std::string hash128(const std::string& text);
 
-/// Adds bytes [begin, end) of a file, read in pieces. Errors: the file can't be opened or is shorter.
+/// Adds bytes [begin, end) of a file, read in pieces. Errors: ByteFile's; the file is shorter.
 void add_file_bytes(Digest& digest, const std::filesystem::path& path, uint64_t begin, uint64_t end);
 
 }  // namespace lawa

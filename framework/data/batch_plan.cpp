@@ -8,7 +8,6 @@ namespace lawa {
 
 BatchPlan::BatchPlan(uint64_t seed, int64_t global_sequences, int64_t micro_sequences, int64_t windows, int rank, int ranks)
     : seed_(seed),
-      global_sequences_(global_sequences),
       micro_sequences_(micro_sequences),
       windows_(windows),
       mine_(split(global_sequences, rank, ranks)) {
@@ -16,12 +15,12 @@ BatchPlan::BatchPlan(uint64_t seed, int64_t global_sequences, int64_t micro_sequ
              micro_sequences, " from ", windows, " windows");
 }
 
-std::vector<std::vector<int64_t>> BatchPlan::micro_batches(int64_t step) const {
+std::vector<std::vector<int64_t>> BatchPlan::micro_batches(int64_t before) const {
   std::vector<std::vector<int64_t>> batches;
   for (int64_t begin = mine_.begin; begin < mine_.end; begin += micro_sequences_) {
     auto& windows = batches.emplace_back();
     for (int64_t i = begin; i < std::min(begin + micro_sequences_, mine_.end); ++i) {
-      const auto index = static_cast<uint64_t>((step - 1) * global_sequences_ + i);
+      const auto index = static_cast<uint64_t>(before + i);
       windows.push_back(static_cast<int64_t>(random_bits(seed_, RandomStream::batches, index) % static_cast<uint64_t>(windows_)));
     }
   }

@@ -40,14 +40,15 @@ class BatchPlan {
   /// `windows`: places where a training sequence can begin (TokenSet::windows).
   BatchPlan(uint64_t seed, int64_t global_sequences, int64_t micro_sequences, int64_t windows, int rank, int ranks);
 
-  /// The windows that this rank reads to make step `step` (1, 2, …), in micro-batches of up to micro_sequences; the last may be
-  /// smaller, and a rank may have none. Sequences 0..B-1 of a step are split contiguously over the ranks, and sequence i reads
-  /// window philox(seed, (step-1)*B + i) mod windows: random crops with replacement, whatever the number of ranks.
-  std::vector<std::vector<int64_t>> micro_batches(int64_t step) const;
+  /// The windows that this rank reads to make the step before which `before` sequences have been read ((step-1)*B where all steps had as
+  /// many), in micro-batches of up to micro_sequences; the last may be smaller, and a rank may have none. Sequences 0..B-1 of a step
+  /// are split contiguously over the ranks, and sequence i reads window philox(seed, before + i) mod windows: random crops with
+  /// replacement, whatever the number of ranks.
+  std::vector<std::vector<int64_t>> micro_batches(int64_t before) const;
 
  private:
   uint64_t seed_;
-  int64_t global_sequences_, micro_sequences_, windows_;
+  int64_t micro_sequences_, windows_;
   Range mine_;
 };
 

@@ -11,7 +11,7 @@ BatchBuffer::BatchBuffer(int64_t sequences, int64_t length)
     : inputs_("lawa::inputs", static_cast<size_t>(sequences), static_cast<size_t>(length)),
       targets_("lawa::targets", static_cast<size_t>(sequences), static_cast<size_t>(length)) {}
 
-TokenBatch BatchBuffer::load(const std::vector<std::span<const uint16_t>>& windows) {
+TokenBatch BatchBuffer::load(const std::vector<std::vector<uint16_t>>& windows) {
   const Range some{0, static_cast<int64_t>(windows.size())};
   const TokenBatch batch{slice(inputs_, some), slice(targets_, some)};
   const auto inputs = Kokkos::create_mirror_view(batch.inputs), targets = Kokkos::create_mirror_view(batch.targets);
@@ -41,7 +41,7 @@ double Evaluator::summed_loss(const Exec& exec, LanguageModel& model, Range wind
   BatchBuffer buffer(batch_sequences_, length_);
   double loss = 0;
   for (int64_t begin = mine.begin; begin < mine.end && stop_request() == no_stop; begin += batch_sequences_) {
-    std::vector<std::span<const uint16_t>> batch;
+    std::vector<std::vector<uint16_t>> batch;
     for (int64_t i = begin; i < std::min(begin + batch_sequences_, mine.end); ++i)
       batch.push_back(tokens_->consecutive_window(windows.begin + i, length_));
     loss += model.loss(exec, buffer.load(batch));

@@ -21,7 +21,7 @@ struct Arguments {
   bool option = false;              ///< the command's own option was given
 };
 
-/// Sorts the words by their ending; rank 0 reads the files. `option` is the one that this command has ("--rebuild"), or "".
+/// Sorts the words by their ending; rank 0 reads the files. `option` is the one that this command has ("--rebuild", "--json"), or "".
 /// Collective. Errors: an unreadable file, TOML that isn't, an unknown option.
 Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option);
 
@@ -29,8 +29,10 @@ Arguments read_arguments(const Communicator& comm, const std::vector<std::string
 void print_keys(const Communicator& comm, const std::string& usage, const std::string& keys);
 
 void train_command(const Communicator& comm, const Arguments& arguments);
+void plan_command(const Communicator& comm, const Arguments& arguments);
 void average_command(const Communicator& comm, const Arguments& arguments);
 void evaluate_command(const Communicator& comm, const Arguments& arguments);
+void doctor_command(const Communicator& comm, const Arguments& arguments);
 void inspect_command(const Communicator& comm, const Arguments& arguments);
 
 }  // namespace lawa

@@ -4,8 +4,7 @@
 #include <set>
 
 #include "average/averager.hpp"
-#include "core/file_lock.hpp"
-#include "core/files.hpp"
+#include "checkpoint/shard_file.hpp"
 #include "core/stop_request.hpp"
 #include "programs/arguments.hpp"
 
@@ -28,14 +27,12 @@ void visit(AverageConfig& c, Visitor&& v) {
 
 constexpr const char* usage =
     "lawa average [FILE.toml …] [RUN|FOLDER|FILE.h5|FILE.safetensors …] destination=FOLDER [key=value …]\n"
-    "Averages checkpoints; each rank reads its own part of them, once, whatever the number of averages. One JSON line each on stdout.\n\n"
+    "Averages checkpoints; each rank reads its own part of them, once, whatever the number of averages. One JSON line each on stdout, by ascending step, when its file has got its name.\n\n"
     "lawa average --rebuild AVERAGE.h5 source=RUN\n"
     "Makes an average again from the checkpoints that it names and compares the digests; writes nothing.";
 
 std::vector<Source> open_all(const Communicator& comm, const std::vector<std::string>& places) {
-  std::vector<std::filesystem::path> files;
-  comm.together([&] { files = weights_files(places); });
-  return open_sources(comm, files);
+  return open_sources(comm, weights_files(comm, places));
 }
 
 void print_line(const PlannedFile& file, const std::vector<Source>& sources, const std::string& digest, bool existed) {
@@ -61,7 +58,7 @@ size_t missing_first(const Communicator& comm, std::vector<PlannedFile>& files, 
 
 /// "step 1000 is a/model.safetensors": what nobody said, as the files' names or their order did.
 void say_steps(Log& log, const std::vector<Source>& sources) {
-  if (sources[0].path.extension() != ".safetensors") return;
+  if (!sources[0].trajectory_hash.empty()) return;
   for (const Source& source : {sources.front(), sources.back()}) log.line("step " + std::to_string(source.step) + " is " + source.path.string());
 }
 
@@ -73,11 +70,9 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   for (const Source& source : sources) steps.push_back(source.step);
   auto files = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, config.destination, config.output.precision);
   Log log(comm.root());
-  std::optional<FileLock> lock;  // two jobs with one destination would write into each other's files
+  std::vector<std::unique_ptr<FileLock>> locks;
   comm.on_root([&] {
-    make_folder(config.destination);
-    lock.emplace(std::filesystem::path(config.destination) / "average.lock", FileLock::End::remove,
-                 LockPatience{.say = [&](const std::string& text) { log.line(text); }});
+    locks = lock_folders(files, config.destination, LockPatience{.say = [&](const std::string& text) { log.line(text); }});
   });
   const size_t missing = missing_first(comm, files, sources, config.output.skip_existing);
   const std::vector<PlannedFile> kept(files.begin() + static_cast<int64_t>(missing), files.end());
@@ -85,21 +80,25 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
 
   say_steps(log, sources);
   AveragingTotals totals;
+  size_t done = 0;
   const auto make = [&] {
     for (const PlannedFile& file : kept) {
       const std::string digest = existing_average(comm, file.path).digest;
       if (comm.root()) print_line(file, sources, digest, true);
     }
-    totals = write_averages(comm, config.output, files, sources, log);
+    totals = write_averages(comm, config.output, files, sources, log, [&](size_t i, const std::string& digest) {
+      ++done;
+      if (comm.root()) print_line(files[i], sources, digest, false);
+    });
   };
   saying_when_stopped(make, [&] {
-    return concat(": ", kept.size(), " of ", kept.size() + files.size(), " averages were there before and stay, of the others nothing is kept");
+    return concat(": of ", kept.size() + files.size(), " averages ", kept.size(), " were there before and ", done,
+                  " are written, of the others nothing is kept; averaging.skip_existing=true goes on");
   });
-  for (size_t i = 0; comm.root() && i < files.size(); ++i) print_line(files[i], sources, totals.digests[i], false);
   std::fflush(stdout);
   if (files.empty()) return log.line(config.destination + ": every average is there already");
   log.line("done: read " + bytes_text(static_cast<double>(totals.bytes_read)) + " and wrote " +
-           bytes_text(static_cast<double>(totals.bytes_written)) + " of weights, each byte once");
+           bytes_text(static_cast<double>(totals.bytes_written)) + " of weights");
 }
 
 void rebuild(const Communicator& comm, AverageConfig config, const std::vector<std::string>& places) {

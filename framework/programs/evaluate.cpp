@@ -7,9 +7,11 @@
 #include "core/stop_request.hpp"
 #include "evaluate/evaluator.hpp"
 #include "evaluate/gather_weights.hpp"
+#include "interchange/weights_format.hpp"
 #include "ops/gemm.hpp"
 #include "programs/arguments.hpp"
-#include "train/training_run.hpp"
+#include "train/checked_tokens.hpp"
+#include "train/train_config.hpp"
 
 namespace lawa {
 namespace {
@@ -46,6 +48,7 @@ constexpr const char* usage =
 
 /// The config that a weights file was trained with.
 TrainConfig stored_config(const FlatHeader& header, const std::string& path) {
+  LAWA_CHECK(!header.config.empty(), path, ": doesn't say which model it is of; files of other programs are averaged, not evaluated");
   ConfigSource source;
   source.add_toml(header.config, path + ":/config");
   return load_config<TrainConfig>(source);
@@ -60,7 +63,7 @@ int64_t batch_sequences(const Gpt2Config& model, Precision precision, int64_t me
 /// One line of the result: what was evaluated, and on how much.
 Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& trained, const EvaluationResult& result,
                  double seconds) {
-  Json average = described_weights(header);
+  Json average = in_todays_words(header.provenance.value("average", Json()));
   if (average.is_null()) average = Json::object();
   return {{"file", file},
           {"step", header.step},
@@ -85,12 +88,13 @@ class WeightsEvaluator {
   /// The weights of a file.
   Json evaluate(const std::filesystem::path& path) {
     const Stopwatch clock;
-    const FlatHeader header = weights_info(comm_, path);
-    const TrainConfig trained = stored_config(header, path.string());
+    const PlacedFile file = open_on_root(comm_, [&] { return format_of(path).open(path); });
+    const TrainConfig trained = stored_config(file.header, path.string());
     prepare(trained, path.string());
+    check_same_layout(file.header.table, table_, path.string());
     const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
-    read_shards(comm_, path, "weights", table_, *layout_, {{"weights", local}});
-    return result_line(path.string(), header, trained, loss_of(local), clock.seconds());
+    comm_.together([&] { read_shard(file, *layout_, {"weights", local}); });
+    return result_line(path.string(), file.header, trained, loss_of(local), clock.seconds());
   }
 
   /// An average that is in no file: "file" is null, and the digest that its file would have stands behind.
@@ -121,8 +125,10 @@ class WeightsEvaluator {
     apply(config, source_);
     LAWA_CHECK(!config.data.validation.empty(), "data.validation", source_.where("data.validation"),
                ": must name a token file; ", path, " was trained without one");
-    comm_.together([&] { tokens_.emplace(config.data.validation, "data.validation" + source_.where("data.validation")); });
-    checked_digest(comm_, *tokens_, trained.model.vocabulary);
+    comm_.together([&] {
+      tokens_.emplace(config.data.validation, "data.validation" + source_.where("data.validation"), trained.model.vocabulary);
+    });
+    checked_digest(comm_, *tokens_);
     table_ = gpt2_parameters(trained.model, trained.optimizer.decay_embeddings);
     layout_.emplace(table_.size(), comm_.rank(), comm_.size());
     const int64_t sequences = config.data.validation_sequences > 0 ? config.data.validation_sequences
@@ -199,8 +205,7 @@ void evaluate_command(const Communicator& comm, const Arguments& arguments) {
   const auto config = load_config<EvaluationConfig>(keys);  // mistakes in keys, before anything is read
   check(config.averaging, keys);
   LAWA_CHECK(!arguments.places.empty(), "lawa evaluate: name weights files or folders of them");
-  std::vector<std::filesystem::path> files;
-  comm.together([&] { files = weights_files(arguments.places); });
+  const std::vector<std::filesystem::path> files = weights_files(comm, arguments.places);
   if (std::ranges::any_of(keys.entries(), [](const auto& entry) { return entry.first.starts_with("averaging."); }))
     return evaluate_averages(comm, config, keys, files);
   evaluate_files(comm, keys, files);

@@ -1,7 +1,7 @@
 #include <cstdio>
 
-#include "checkpoint/flat_file.hpp"
-#include "interchange/safetensors.hpp"
+#include "checkpoint/commit_record.hpp"
+#include "interchange/weights_format.hpp"
 #include "programs/arguments.hpp"
 
 namespace lawa {
@@ -12,45 +12,31 @@ struct NoConfig {};
 template <class Visitor>
 void visit(NoConfig&, Visitor&&) {}
 
-template <class T>
-void verify(const FlatFileReader& reader, const std::string& array) {
-  constexpr int64_t chunk = int64_t{1} << 22;
-  std::vector<T> values;
-  const int64_t size = reader.header().table.size();
-  for (int64_t begin = 0; begin < size; begin += chunk) {
-    const Range some = intersect({begin, begin + chunk}, {0, size});
-    values.resize(static_cast<size_t>(some.size()));
-    reader.read(array, some, std::span(values));
-  }
+/// Reads all of an array; its digest, or "" where its numbers are stored in several formats. Errors: a block that doesn't verify.
+std::string verified_digest(const PlacedFile& file, const std::string& array) {
+  OpenFiles open(ByteFile::Mode::read);
+  const Places& places = file.places(array);
+  if (!places.one_format()) return "";
+  return digest_of(PlacedReader(open, file.path, places, file.header.table, array).checksums_of({0, places.size()}));
 }
 
-/// Of a weights file, or of a state file by its name. Errors: a block that doesn't verify.
-Json flat_file(const std::filesystem::path& file) {
-  const std::string kind = file.string().ends_with(".state.h5") ? "state" : "weights";
-  if (kind == "weights") verify_by_record(file);
-  const FlatFileReader reader(file, kind);
+/// Errors: damage anywhere.
+Json inspected(const std::filesystem::path& path) {
+  const PlacedFile file = format_of(path).open(path);
   Json digests = Json::object();
-  for (const std::string& array : reader.arrays()) {
-    digests[array] = reader.digest(array);
-    if (reader.format(array) == NumberFormat::float64) verify<double>(reader, array);
-    else verify<float>(reader, array);
+  for (const auto& [array, places] : file.arrays) digests[array] = verified_digest(file, array);
+  Json line = {{"file", path.string()}, {"parameters", file.header.table.size()}};
+  if (file.arrays.contains("weights")) {
+    const std::string digest = digests["weights"];
+    LAWA_CHECK(file.digest.empty() || file.digest == digest, path.string(), ": is damaged: its numbers have the digest ", digest, ", and it names ",
+               file.digest);
+    const Places& places = file.places("weights");
+    line.update({{"digest", digest}, {"format", places.one_format() ? name_of(places.format()) : "several"}});
+  } else {
+    line["digests"] = digests;
   }
-  Json line = {{"file", file.string()}, {"parameters", reader.header().table.size()}};
-  if (kind == "weights") line.update({{"digest", digests["weights"]}, {"format", name_of(reader.format("weights"))}});
-  else line["digests"] = digests;
-  line.update(reader.header().to_json());
+  line.update(file.own_words);
   return line;
-}
-
-Json safetensors(const std::filesystem::path& file) {
-  const SafetensorsHeader header = read_safetensors_header(file);
-  Json table = Json::array();
-  int64_t elements = 0;
-  for (const TensorEntry& tensor : header.tensors) {
-    table.push_back({{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}});
-    elements += tensor.size();
-  }
-  return {{"file", file.string()}, {"parameters", elements}, {"table", table}, {"metadata", header.metadata}};
 }
 
 }  // namespace
@@ -58,15 +44,14 @@ Json safetensors(const std::filesystem::path& file) {
 void inspect_command(const Communicator& comm, const Arguments& arguments) {
   if (arguments.help) {
     if (comm.root())
-      std::printf("lawa inspect FILE.h5|FILE.safetensors|FOLDER …\nPrints each file's header as one JSON object a line; verifies every block of "
-                  "weights and state files.\n");
+      std::printf("lawa inspect FILE.h5|FILE.safetensors|FOLDER …\nPrints each file's header as one JSON object a line; reads and verifies "
+                  "all of it.\n");
     return;
   }
   load_config<NoConfig>(arguments.source);
   LAWA_CHECK(!arguments.places.empty(), "lawa inspect: name files or folders of weights files");
   comm.on_root([&] {
-    for (const auto& file : weights_files(arguments.places))
-      std::printf("%s\n", (file.extension() == ".safetensors" ? safetensors(file) : flat_file(file)).dump().c_str());
+    for (const auto& file : weights_files(arguments.places)) std::printf("%s\n", inspected(file).dump().c_str());
   });
   std::fflush(stdout);
 }

@@ -4,6 +4,7 @@
 #include "comm/program.hpp"
 #include "core/stop_request.hpp"
 #include "core/version.hpp"
+#include "doctor/launch.hpp"
 #include "programs/arguments.hpp"
 
 namespace {
@@ -14,12 +15,15 @@ struct Command {
   void (*run)(const lawa::Communicator&, const lawa::Arguments&);
   bool stops;  ///< when it is asked to (core/stop_request.hpp)
   const char* option = "";
+  void (*before_mpi)() = nullptr;
 };
 
 constexpr Command commands[] = {
     {"train", "train a model, or go on with a run", lawa::train_command, true},
+    {"plan", "what a run takes, before it starts: memory, disk, hours", lawa::plan_command, false, "--json"},
     {"average", "average checkpoints of a run (LAWA and its kin)", lawa::average_command, true, "--rebuild"},
     {"evaluate", "validation loss of weights files, or of averages of them", lawa::evaluate_command, true},
+    {"doctor", "is this machine set up right? each problem with its remedy", lawa::doctor_command, false, "--json", lawa::let_mpi_start},
     {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command, false},
 };
 
@@ -34,8 +38,11 @@ void print_usage() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  for (const Command& command : commands)
-    if (argc > 1 && argv[1] == std::string(command.name) && command.stops) lawa::note_stop_signals();
+  for (const Command& command : commands) {
+    if (argc < 2 || argv[1] != std::string(command.name)) continue;
+    if (command.stops) lawa::note_stop_signals();
+    if (command.before_mpi != nullptr) command.before_mpi();
+  }
   return lawa::run_program(argc, argv, [](lawa::Communicator& comm, const std::vector<std::string>& words) {
     const std::string name = words.empty() ? "--help" : words[0];
     if (name == "--help" || name == "-h" || name == "help") {

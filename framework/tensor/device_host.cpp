@@ -1,4 +1,5 @@
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -14,6 +15,10 @@ std::string device_name() {
     if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
   return "CPU";
 }
+
+double device_memory_bytes() { return static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE)); }
+
+Gpus gpus() { return {}; }
 
 double peak_memory_bytes() {
   rusage usage{};

@@ -22,6 +22,11 @@ EvaluationSteps evaluation_steps(const OnlineAverageConfig& average, const Evalu
   return own.empty() ? evaluation_steps(run) : own;
 }
 
+bool is_due(const AverageSpec& average, const EvaluationSteps& steps, int64_t newest, int64_t step, int64_t last) {
+  if (!steps.contains(step, last)) return false;
+  return average.holds_plain() ? newest == step : newest > steps.newest_before(step);
+}
+
 bool evaluates(const TrainConfig& config) {
   return !evaluation_steps(config.evaluate).empty() ||
          std::ranges::any_of(config.averages, [&](const auto& average) { return !evaluation_steps(average, config.evaluate).empty(); });

@@ -19,6 +19,10 @@ EvaluationSteps evaluation_steps(const EvaluateConfig& run);
 /// Of an average: its own steps where it names any, else the run's.
 EvaluationSteps evaluation_steps(const OnlineAverageConfig& average, const EvaluateConfig& run);
 
+/// Whether an average whose newest snapshot is of step `newest` (0: there is no average) is due at a step of a run whose last is `last`:
+/// one that is new since it was due before, and one with the present weights in it where it is of this step or of none.
+bool is_due(const AverageSpec& average, const EvaluationSteps& steps, int64_t newest, int64_t step, int64_t last);
+
 /// Whether anything is evaluated at all.
 bool evaluates(const TrainConfig& config);
 

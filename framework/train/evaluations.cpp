@@ -43,15 +43,9 @@ StopReason Evaluations::make(const std::function<void(const Json&)>& record) {
 std::vector<const Evaluations::AverageModel*> Evaluations::due_averages() const {
   std::vector<const AverageModel*> found;
   for (const AverageModel& model : models_)
-    if (is_due(model)) found.push_back(&model);
+    if (is_due(model.spec, model.steps, trainer_.averages().step(model.average), trainer_.step(), config_.schedule.steps))
+      found.push_back(&model);
   return found;
-}
-
-/// What has the present weights in it is of this step or of none.
-bool Evaluations::is_due(const AverageModel& model) const {
-  const int64_t step = trainer_.step(), newest = trainer_.averages().step(model.average);
-  if (!model.steps.contains(step, config_.schedule.steps)) return false;
-  return model.spec.holds_plain() ? newest == step : newest > model.steps.newest_before(step);
 }
 
 Json Evaluations::line(const std::string& name, const Json& description, int64_t step) {

@@ -32,7 +32,6 @@ class Evaluations {
   };
 
   bool plain_is_due() const { return evaluation_steps(config_.evaluate).contains(trainer_.step(), config_.schedule.steps); }
-  bool is_due(const AverageModel& model) const;
   std::vector<const AverageModel*> due_averages() const;
   Json line(const std::string& name, const Json& description, int64_t step);
 

@@ -14,11 +14,6 @@ namespace lawa {
 
 namespace {
 
-Purpose purpose_of(const TrainConfig& config) {
-  if (config.batch.recompute == "block") return Purpose::recompute_block;
-  return config.batch.recompute == "attention" ? Purpose::recompute_attention : Purpose::training;
-}
-
 /// A local buffer. A rank that is alone owns everything: what it works on is the full buffer itself, where that is of floats.
 Vector<float> owned_part(const ShardLayout& layout, const Vector<float>& full, const char* name) {
   return layout.ranks() == 1 && rows(full) > 0 ? full : zeros<float>(name, layout.local_size());
@@ -41,6 +36,11 @@ Diverged::Diverged(const StepResult& made)
             concat(__FILE__, ":", __LINE__), exit_diverged),
       result(made) {}
 
+Purpose purpose_of(const TrainConfig& config) {
+  if (config.batch.recompute == "block") return Purpose::recompute_block;
+  return config.batch.recompute == "attention" ? Purpose::recompute_attention : Purpose::training;
+}
+
 int64_t micro_sequences(const TrainConfig& config, int ranks) {
   const int64_t share = (config.batch.global_sequences + ranks - 1) / ranks;
   if (config.batch.micro_sequences > 0) return std::min(config.batch.micro_sequences, share);
@@ -61,6 +61,7 @@ Trainer::Trainer(const TrainConfig& config, const Communicator& comm, const Para
       optimizer_(config.optimizer, table, layout_, owned_part(layout_, model_.float_weights(), "lawa::master")),
       averages_(config.averages, layout_),
       plan_(config.seed, config.batch.global_sequences, micro_sequences, tokens.windows(config.model.context), comm.rank(), comm.size()),
+      count_(config.batch.global_sequences * config.model.context),
       batch_(micro_sequences, config.model.context),
       gradient_(owned_part(layout_, model_.gradients(), "lawa::gradient")) {}
 
@@ -75,18 +76,45 @@ void Trainer::start() {
 Json Trainer::load(const std::filesystem::path& weights, bool state) {
   Json averages = Json::object();
   const FlatHeader header = read_shards(*comm_, weights, "weights", *table_, layout_, {{"weights", optimizer_.master()}});
+  check_finite(weights.string(), {{"weights", optimizer_.master()}});
   if (state) {
     const auto read = [&](const std::vector<ShardArray>& arrays) {
       return read_shards(*comm_, state_path(weights.parent_path(), header.step), "state", *table_, layout_, arrays);
     };
-    const FlatHeader other = read({{"m", optimizer_.m()}, {"v", optimizer_.v()}});
+    const std::vector<ShardArray> moments{{"m", optimizer_.m()}, {"v", optimizer_.v()}};
+    const FlatHeader other = read(moments);
+    check_finite(state_path(weights.parent_path(), header.step).string(), moments);
     LAWA_CHECK(other.step == header.step && other.trajectory_hash == header.trajectory_hash, weights.string(),
                ": the state file beside it is of step ", other.step, " of another run");
     averages = averages_.restore(other.provenance.value("averages", Json::object()), read);
     step_ = header.step;
+    count_.go_on(header.step, header.trained_tokens, header.provenance.value("batch_changes", Json()));
   }
   gather(optimizer_.master());
   return averages;
+}
+
+bool Trainer::is_finite() const {
+  double sum = 0;
+  for (const Vector<float>& local : {optimizer_.master(), optimizer_.m(), optimizer_.v()}) sum += squared_norm(exec_, local);
+  return std::isfinite(comm_->sum(sum));
+}
+
+/// Errors, on all ranks: an array, a local buffer of this file's, holds a number that isn't finite. Collective.
+void Trainer::check_finite(const std::string& path, const std::vector<ShardArray>& arrays) const {
+  comm_->together([&] {
+    for (const auto& [name, local, format] : arrays) {
+      if (std::isfinite(squared_norm(exec_, std::get<Vector<float>>(local)))) continue;
+      const HostVector<float> values = on_host(std::get<Vector<float>>(local));
+      for (const auto& [range, begin] : layout_.mine())
+        for (const Parameter& tensor : table_->parameters()) {
+          const Range some = intersect(tensor.range(), range);
+          for (int64_t i = some.begin; i < some.end; ++i)
+            LAWA_CHECK(std::isfinite(values(static_cast<size_t>(begin + i - range.begin))), path, ": ", name, ": element ",
+                       i - tensor.range().begin, " of ", tensor.name, " isn't finite: a run can't begin from it");
+        }
+    }
+  });
 }
 
 StepResult Trainer::train_step() {
@@ -108,16 +136,18 @@ StepResult Trainer::train_step() {
 /// Leaves the sum over ranks in gradient_; returns this rank's part of the mean loss [nats/token].
 double Trainer::accumulate_gradients() {
   const double scale = 1.0 / static_cast<double>(config_->batch.global_sequences * config_->model.context);
-  const auto micro_batches = plan_.micro_batches(step_ + 1);
+  const auto micro_batches = plan_.micro_batches(tokens() / config_->model.context);
   unreduced_buckets_ = layout_.buckets();
   if (micro_batches.empty()) fill(exec_, model_.gradients(), 0.0f);
   double loss = 0;
   for (size_t i = 0; i < micro_batches.size(); ++i) {
-    std::vector<std::span<const uint16_t>> windows;
-    for (const int64_t window : micro_batches[i]) windows.push_back(tokens_->window(window, config_->model.context));
     Finished reduce;
     if (i + 1 == micro_batches.size()) reduce = [this](Range finished) { reduce_from(finished.begin); };
-    const TokenBatch batch = in_phase("data", [&] { return batch_.load(windows); });
+    const TokenBatch batch = in_phase("data", [&] {
+      std::vector<std::vector<uint16_t>> windows;
+      for (const int64_t window : micro_batches[i]) windows.push_back(tokens_->window(window, config_->model.context));
+      return batch_.load(windows);
+    });
     loss += model_.forward_backward(exec_, batch, scale, i == 0 ? Gradients::overwrite : Gradients::add, reduce);
   }
   reduce_from(0);  // a rank without sequences takes part here
@@ -169,10 +199,15 @@ void Trainer::with_average(size_t i, const AverageSpec& model, const std::functi
   else gather(optimizer_.master());
 }
 
+void Trainer::add_batch_changes(FlatHeader& header) const {
+  if (const Json changes = count_.json(); !changes.is_null()) header.provenance["batch_changes"] = changes;
+}
+
 void Trainer::save_average(size_t i, const std::filesystem::path& folder, const FlatHeader& run, const WriteOptions& options) const {
   FlatHeader header = run;
   header.step = averages_.step(i);
   header.trained_tokens = tokens_until(header.step);
+  add_batch_changes(header);
   header.provenance["average"] = averages_.describe(i);
   comm_->on_root([&] { std::filesystem::create_directories(folder); });
   const FileRecord file = write_shards(*comm_, weights_path(folder, header.step), header, layout_, {{"weights", average(i)}}, options);
@@ -185,6 +220,7 @@ void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, b
   header.step = step_;
   header.trained_tokens = tokens();
   header.table = *table_;
+  add_batch_changes(header);
   exec_.fence();
   CommitRecord record{.step = header.step, .trained_tokens = header.trained_tokens, .trajectory_hash = header.trajectory_hash,
                       .weights = {}, .state = {}, .open = open};

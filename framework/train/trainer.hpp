@@ -9,6 +9,7 @@
 #include "data/token_file.hpp"
 #include "evaluate/evaluator.hpp"
 #include "model/language_model.hpp"
+#include "train/token_count.hpp"
 #include "train/train_config.hpp"
 
 namespace lawa {
@@ -21,10 +22,11 @@ struct StepResult {
   StopReason stop = no_stop;
 };
 
-/// The run has diverged: the loss or the gradients' norm of a step isn't finite. On every rank alike.
+/// The run has diverged: the loss or the gradients' norm of a step isn't finite, or what its update has made of weights and moments. On
+/// every rank alike.
 struct Diverged : Error {
   explicit Diverged(const StepResult& made);
-  StepResult result;  ///< of the step, whose update wasn't made
+  StepResult result;  ///< of the step
 };
 
 class Trainer {
@@ -37,12 +39,14 @@ class Trainer {
   void start();
   /// Weights from a weights file; with `state`, moments, averages and step from the state file beside it as well, else step 0 and
   /// zero moments. Collective. Returns which averages the state didn't know or held in vain (OnlineAverages::restore). Errors:
-  /// read_shards'.
+  /// read_shards'; a number that isn't finite (names the file and the tensor).
   Json load(const std::filesystem::path& weights, bool state);
 
   /// Accumulate gradients, reduce-scatter, norm, AdamW on my range, all-gather; the averages take what they need. Collective.
   /// Errors: Diverged.
   StepResult train_step();
+  /// Whether all weights and moments are finite: else no checkpoint is to be made of them. Collective.
+  bool is_finite() const;
   /// Writes the checkpoint of the present step, and its record last, with `open` in it. Collective.
   void save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const OpenEnds& open,
             const WriteOptions& options) const;
@@ -51,7 +55,7 @@ class Trainer {
   /// Training tokens that made the present weights.
   int64_t tokens() const { return tokens_until(step_); }
   /// Training tokens of the first `step` steps.
-  int64_t tokens_until(int64_t step) const { return step * config_->batch.global_sequences * config_->model.context; }
+  int64_t tokens_until(int64_t step) const { return count_.until(step); }
   LanguageModel& model() { return model_; }
   const OnlineAverages& averages() const { return averages_; }
   /// work() with average i in the model, blended with the present weights and without the excluded tensors as `model` says; then the
@@ -62,6 +66,8 @@ class Trainer {
   const Exec& exec() const { return exec_; }
 
  private:
+  void add_batch_changes(FlatHeader& header) const;
+  void check_finite(const std::string& path, const std::vector<ShardArray>& arrays) const;
   Vector<float> average(size_t i) const;
   void keep_plain(const std::vector<std::string>& exclude, const Vector<float>& average) const;
   double accumulate_gradients();
@@ -79,12 +85,15 @@ class Trainer {
   AdamW optimizer_;
   OnlineAverages averages_;
   BatchPlan plan_;
+  TokenCount count_;
   BatchBuffer batch_;
   Vector<float> gradient_;         ///< of my range, a local buffer
   int64_t unreduced_buckets_ = 0;  ///< in this step, counted from the front
   int64_t step_ = 0;
 };
 
+/// What batch.recompute says.
+Purpose purpose_of(const TrainConfig& config);
 /// Sequences of a micro-batch: what the config says, or as many as fit the memory budget and one rank's share.
 int64_t micro_sequences(const TrainConfig& config, int ranks);
 

@@ -4,13 +4,17 @@
 #include <memory>
 #include <optional>
 
+#include "checkpoint/flat_file.hpp"
 #include "checkpoint/run_directory.hpp"
-#include "core/hash.hpp"
+#include "core/files.hpp"
 #include "core/version.hpp"
 #include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
+#include "train/checked_tokens.hpp"
 #include "train/evaluations.hpp"
+#include "train/save_steps.hpp"
+#include "train/start.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
 #include "train/time_limit.hpp"
@@ -19,37 +23,34 @@
 namespace lawa {
 namespace fs = std::filesystem;
 
-std::string checked_digest(const Communicator& comm, const TokenSet& tokens, int64_t vocabulary) {
-  std::string mine, all;
-  comm.together([&] { mine = tokens.check_blocks(split(tokens.blocks(), comm.rank(), comm.size()), vocabulary); });
-  for (const std::string& part : comm.gather(mine)) all += part;
-  return hash128(all);
-}
-
 namespace {
 
 constexpr double slow_disk_rate = 1e8;  // bytes/s: what a save takes before one has been timed
 
-/// Every `every` steps, and at the last one.
-bool due(int64_t every, int64_t step, int64_t last) { return step == last || (every > 0 && step % every == 0); }
-
 class TrainingRun {
  public:
   TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source, double measured_from)
-      : comm_(comm), config_(config), log_(log), measured_from_(measured_from), stop_rule_(config),
-        table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)) {
+      : comm_(comm), config_(config), log_(log), measured_from_(measured_from),
+        table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)), stop_rule_(config) {
     const Phase phase(start_phase);
     LAWA_CHECK(multiplies_in(precision_of(config)), "precision", source.where("precision"), ": this build on this processor can't multiply ",
                "in ", config.precision, " (oneDNN and AVX-512, or a GPU)");
-    comm.together([&] { tokens_.emplace(config.data.train, "data.train" + source.where("data.train")); });
-    const std::string digest = checked_digest(comm, *tokens_, config.model.vocabulary);
+    comm.together([&] { tokens_.emplace(config.data.train, "data.train" + source.where("data.train"), config.model.vocabulary); });
+    const std::string digest = checked_digest(comm, *tokens_);
     if (evaluates(config)) {
-      comm.together([&] { validation_.emplace(config.data.validation, "data.validation" + source.where("data.validation")); });
-      checked_digest(comm, *validation_, config.model.vocabulary);
+      comm.together([&] {
+        validation_.emplace(config.data.validation, "data.validation" + source.where("data.validation"), config.model.vocabulary);
+      });
+      checked_digest(comm, *validation_);
     }
-    identify(digest);
+    identify(digest, source);
     const LockPatience patience{config.run.lock_seconds, "run.lock_seconds", [&](const std::string& text) { log_.line(text); }};
     directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience);
+    comm.on_root([&] {
+      for (const OnlineAverageConfig& average : config.averages)
+        if (average.save)
+          check_fits(directory_->path(), part_of(weights_path(fs::path("averages") / folder(spec_of(average)), config.schedule.steps)));
+    });
     if (complete()) return;
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
@@ -63,15 +64,20 @@ class TrainingRun {
     if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(final_step_) + " steps");
     begin();
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
-    stop_rule_.restart(comm_, directory_->metrics("evaluate"));
+    stop_rule_.restart(comm_, metrics("evaluate"));
     if (open_.evaluation) make_missing_evaluation();
     const auto saved_bytes = static_cast<double>(12 * table_.size() + trainer_->averages().most_bytes() * comm_.size());
     limit_.emplace(config_.run.wall_seconds, 1 + saved_bytes / slow_disk_rate);
-    while (!over()) {
-      make_step();
-      if (evaluations_) evaluate();
-      save_what_is_due();
-      if (stop_ != no_stop && (open_.evaluation || !over())) stop();
+    try {
+      while (!over()) {
+        make_step();
+        if (evaluations_) evaluate();
+        save_what_is_due();
+        if (stop_ != no_stop && (open_.evaluation || !over())) stop();
+      }
+    } catch (const Diverged& diverged) {
+      record_divergence(diverged.result);
+      throw;
     }
     if (stop_rule_.met()) say_stopped(trainer_->step());
     summarise();
@@ -79,16 +85,10 @@ class TrainingRun {
 
  private:
   /// Fills header_ with the run's hashes and what its checkpoints say about their origin.
-  void identify(const std::string& tokens_digest) {
-    const std::string start = config_.start.weights.empty() ? config_.start.checkpoint : config_.start.weights;
+  void identify(const std::string& tokens_digest, const ConfigSource& source) {
     std::string start_digest;
-    if (!start.empty()) {
-      comm_.on_root([&] {
-        verify_by_record(start);
-        start_digest = FlatFileReader(start, "weights").digest("weights");
-      });
-      start_digest = comm_.broadcast(start_digest);
-    }
+    comm_.on_root([&] { start_digest = digest_of_start(config_, source); });
+    start_digest = comm_.broadcast(start_digest);
     const Version program = version();
     const Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
                              {"start_digest", start_digest}};
@@ -106,7 +106,7 @@ class TrainingRun {
   /// nothing is left to be evaluated. Collective.
   bool complete() {
     int64_t whole = 0;
-    stop_rule_.restart(comm_, directory_->metrics("evaluate"));
+    stop_rule_.restart(comm_, metrics("evaluate"));
     comm_.on_root([&] {
       const auto steps = recorded_steps(directory_->checkpoints());
       if (steps.empty() || steps.back() != (stop_rule_.met() ? last_trained_step() : config_.schedule.steps)) return;
@@ -120,6 +120,12 @@ class TrainingRun {
       }
     });
     return comm_.broadcast(whole) == 1;
+  }
+  /// On rank 0. Collective.
+  std::vector<Json> metrics(const std::string& kind) const {
+    std::vector<Json> lines;
+    comm_.on_root([&] { lines = directory_->metrics(kind); });
+    return lines;
   }
   int64_t last_trained_step() const {
     const auto lines = directory_->metrics("train");
@@ -166,15 +172,25 @@ class TrainingRun {
         log_.line("skipped the checkpoint of step " + std::to_string(*step) + ": " + *problem);
         continue;
       }
-      comm_.on_root([&] { directory_->cut_metrics(*step, open_.evaluation); });
+      cut_metrics(*step, open_.evaluation);
       return report_resume(*step, damaged);
     }
     LAWA_CHECK(damaged == 0, "run.directory: ", config_.run.directory, ": no checkpoint that a run can go on from is whole (", damaged,
                " damaged); choose another folder, or remove this one to start again");
-    comm_.on_root([&] { directory_->cut_metrics(-1); });
+    cut_metrics(-1, false);
     if (!config_.start.checkpoint.empty()) trainer_->load(config_.start.checkpoint, true);
     else if (!config_.start.weights.empty()) trainer_->load(config_.start.weights, false);
     else trainer_->start();
+  }
+
+  void cut_metrics(int64_t step, bool evaluations) {
+    comm_.on_root([&] {
+      const int64_t damaged = directory_->cut_metrics(step, evaluations);
+      const fs::path path = directory_->path() / "metrics.jsonl";
+      if (damaged > 0)
+        log_.line(concat(path.string(), ": ", damaged, damaged == 1 ? " line" : " lines", " could not be read, and went to ",
+                         damaged_of(path).string()));
+    });
   }
 
   void report_resume(int64_t step, int64_t damaged) {
@@ -213,24 +229,19 @@ class TrainingRun {
 
   bool over() const { return trainer_->step() >= config_.schedule.steps || stop_rule_.met(); }
 
-  /// The next step, timed and reported. Errors: Diverged, which metrics.jsonl has got a line of then.
+  /// The next step, timed and reported. Errors: Diverged.
   void make_step() {
-    try {
-      const Stopwatch clock;
-      const StepResult result = in_phase(training_phase, [&] {
-        const StepResult step = trainer_->train_step();
-        trainer_->exec().fence();
-        return step;
-      });
-      const double seconds = clock.seconds();
-      limit_->made_step(seconds);
-      stop_ = result.stop;
-      open_ = {};
-      report(result, seconds);
-    } catch (const Diverged& diverged) {
-      record_divergence(diverged.result);
-      throw;
-    }
+    const Stopwatch clock;
+    last_ = in_phase(training_phase, [&] {
+      const StepResult step = trainer_->train_step();
+      trainer_->exec().fence();
+      return step;
+    });
+    const double seconds = clock.seconds();
+    limit_->made_step(seconds);
+    stop_ = last_.stop;
+    open_ = {};
+    report(last_, seconds);
   }
 
   /// The run's last line in metrics.jsonl, durable. Collective.
@@ -296,8 +307,8 @@ class TrainingRun {
   /// The checkpoint that is due, if one is; with what going on needs where the run is to stop. A request that comes meanwhile counts.
   void save_what_is_due() {
     const int64_t step = trainer_->step(), last = config_.schedule.steps;
-    const bool state = stop_rule_.met() || due(config_.checkpoint.state_steps, step, last);
-    const bool weights = state || due(config_.checkpoint.steps, step, last);
+    const bool state = stop_rule_.met() || saves_state(config_.checkpoint, step, last);
+    const bool weights = state || saves_weights(config_.checkpoint, step, last);
     if (stop_ != no_stop && !state) {
       open_.temporary = weights ? OpenEnds::Temporary::state : OpenEnds::Temporary::checkpoint;
       save(true);
@@ -316,17 +327,27 @@ class TrainingRun {
     throw Stopped(stop_, " at step " + std::to_string(trainer_->step()) + ": saved; the same command goes on");
   }
 
+  /// Errors: Diverged, before anything is written.
   void save(bool state) {
     const Phase phase(checkpoint_phase);
     const Stopwatch clock;
-    const WriteOptions options{.fsync = config_.checkpoint.fsync};
+    if (!trainer_->is_finite()) throw Diverged(last_);
+    const WriteOptions options{.fsync = config_.checkpoint.fsync, .through_hdf5 = config_.checkpoint.writer == "hdf5", .hints = config_.checkpoint.hints};
     // Before the checkpoint: what a kill prevents is done again from the one before. A stop alone makes no averages due.
     if (open_.temporary != OpenEnds::Temporary::checkpoint) save_averages(options);
     if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past
+    const auto lock = write_lock(directory_->checkpoints());
     trainer_->save(directory_->checkpoints(), header_, state, open_, options);
     comm_.on_root([&] { directory_->retire_states(config_.checkpoint.keep_states, trainer_->step()); });
     if (state) limit_->saved(clock.seconds());
     directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
+  }
+
+  /// Held by rank 0: an averaging job may have been told to write there. Collective.
+  std::unique_ptr<FileLock> write_lock(const fs::path& folder) {
+    std::unique_ptr<FileLock> lock;
+    comm_.on_root([&] { lock = lock_to_write(folder, {.seconds = config_.run.lock_seconds, .key = "run.lock_seconds"}); });
+    return lock;
   }
 
   void save_averages(const WriteOptions& options) {
@@ -335,7 +356,9 @@ class TrainingRun {
     for (const OnlineAverageConfig& config : config_.averages) {
       const size_t i = averages.find(config);
       if (!config.save || averages.step(i) == saved_averages_[i]) continue;
-      trainer_->save_average(i, directory_->path() / "averages" / folder(spec_of(config)), header_, options);
+      const fs::path to = directory_->path() / "averages" / folder(spec_of(config));
+      const auto lock = write_lock(to);
+      trainer_->save_average(i, to, header_, options);
       saved_averages_[i] = averages.step(i);
     }
   }
@@ -353,6 +376,7 @@ class TrainingRun {
   std::optional<TimeLimit> limit_;
   StopRule stop_rule_;
   StopReason stop_ = no_stop;  ///< of the present step, on all ranks alike
+  StepResult last_;            ///< of the last step
   OpenEnds open_;              ///< of the present step's checkpoint
   Json averages_changed_ = Json::object();  ///< by the last resume
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file

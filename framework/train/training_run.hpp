@@ -2,7 +2,6 @@
 #pragma once
 #include "comm/communicator.hpp"
 #include "core/log.hpp"
-#include "data/token_file.hpp"
 #include "train/train_config.hpp"
 
 namespace lawa {
@@ -15,8 +14,5 @@ inline constexpr double measured_from_seconds = 30;
 /// Diverged, which leaves its step in a last line of metrics.jsonl.
 void run_training(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source = {},
                   double measured_from = measured_from_seconds);
-
-/// The digest of all tokens, after a check that each is below the vocabulary; the reading is shared out over the ranks. Collective.
-std::string checked_digest(const Communicator& comm, const TokenSet& tokens, int64_t vocabulary);
 
 }  // namespace lawa

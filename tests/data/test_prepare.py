@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import token_file
-from documents import DataError
+from problems import DataError
 
 
 def tokens(path):
@@ -25,14 +25,14 @@ def documents_of(path):
     return bytes(tokens(path)).decode().split("\0")[:-1]
 
 
-def test_single_file_is_cut_at_a_word_and_keeps_every_byte(run, tmp_path):
-    text = "alpha beta\r\ngamma d\u00e9lta epsilon"
+def test_single_file_is_cut_at_a_line_end_and_keeps_every_byte(run, tmp_path):
+    text = "alpha beta\r\ngamma d\u00e9lta\r\nepsilon zeta"
     (tmp_path / "a.txt").write_bytes(text.encode())
     code, out, _ = run(tmp_path / "a.txt", "--tokenizer", "bytes", "--validation-fraction", 0.4, "--output", tmp_path / "o")
     assert code == 0
     train, validation = tokens(tmp_path / "o/train.bin"), tokens(tmp_path / "o/val.bin")
-    assert train == [*"alpha beta\r\ngamma d\u00e9lta".encode(), 0]
-    assert validation == [*b" epsilon", 0]
+    assert train == [*"alpha beta\r\ngamma d\u00e9lta\r\n".encode(), 0]
+    assert validation == [*b"epsilon zeta", 0]
     assert hashlib.sha256((tmp_path / "o/train.bin").read_bytes()).hexdigest() in out
 
 
@@ -47,7 +47,7 @@ def test_folder_split_loses_and_leaks_nothing(run, tmp_path):
     assert sorted(train + validation) == sorted(p.read_text() for p in folder.rglob("[!.]*") if p.suffix in (".txt", ".md"))
     assert not set(train) & set(validation)
     size = sum(map(len, validation)) / sum(map(len, train + validation))
-    assert 0.15 < size <= 0.2
+    assert abs(size - 0.2) < 0.02
 
 
 def test_same_input_same_files_and_another_seed_another_split(run, tmp_path):
@@ -111,7 +111,7 @@ def test_a_failure_leaves_nothing(run, tmp_path, monkeypatch):
         seen.extend(p.name for p in path.parent.iterdir())
         raise OSError("disk on fire")
 
-    monkeypatch.setattr("prepare.sha256", fail)
+    monkeypatch.setattr("encoding.sha256", fail)
     code, _, error = run(folder, "--tokenizer", "bytes", "--output", tmp_path / "o")
     assert code == 1 and "disk on fire" in error
     assert seen == ["train.bin.part"]
@@ -132,7 +132,7 @@ def failing_inputs(path):
     ("missing.txt", "bytes", "no such file"), ("empty.txt", "bytes", "empty"), ("one.txt", "bytes", "nothing is left"),
     ("nul.txt", "bytes", "NUL"), ("latin.txt", "bytes", "not UTF-8"), ("bad.jsonl", "bytes", "line 1"),
     ("twice.jsonl", "bytes", "nothing is left"), ("folder", "bytes", "no text"), ("one.txt", "words", "unknown tokenizer"),
-    ("nul.txt", "bpe:70000", "65536"), ("nul.txt", "bpe:10", "257"),
+    ("nul.txt", "bpe:99000000", "16777216"), ("nul.txt", "bpe:10", "257"),
 ])
 def test_mistakes_are_one_line_and_exit_1(run, tmp_path, name, tokenizer, message):
     failing_inputs(tmp_path)
@@ -145,11 +145,12 @@ def test_no_input(run, tmp_path):
     assert run("--tokenizer", "bytes", "--output", tmp_path / "o")[0] == 1
 
 
-def test_tokens_must_fit_uint16(tmp_path):
-    assert token_file.write_tokens(tmp_path / "t", [[0, 65535]], "raw") == 2
-    for bad in ([65536], [-1]):
-        with pytest.raises(DataError, match="uint16"):
-            token_file.write_tokens(tmp_path / "t", [bad], "raw")
+@pytest.mark.parametrize("kind, largest", [("uint16", 65535), ("uint32", 4294967295)])
+def test_tokens_must_fit_their_type(tmp_path, kind, largest):
+    assert token_file.write_tokens(tmp_path / "t", [[0, largest]], "raw", kind) == 2
+    for bad in ([largest + 1], [-1]):
+        with pytest.raises(DataError, match=rf"{bad[0]} does not fit {kind}"):
+            token_file.write_tokens(tmp_path / "t", [bad], "raw", kind)
 
 
 def test_openwebtext_is_split_like_nanogpt(run, tmp_path, monkeypatch):

@@ -108,18 +108,18 @@ TEST_F(AverageFiles, DoNotDependOnChunksOrOnTheOrderOfTheirMembers) {
 TEST_F(AverageFiles, OfOneCheckpointIsThatCheckpoint) {
   const fs::path path = average(files, 1, folder / "one");
   EXPECT_TRUE(test::same_bits(test::read_array(path), weights_at(50, size)));
-  EXPECT_EQ(FlatFileReader(path, "weights").digest("weights"), FlatFileReader(files[4], "weights").digest("weights"));
+  EXPECT_EQ(test::digest_of_weights(path), test::digest_of_weights(files[4]));
 }
 
 TEST_F(AverageFiles, AreCheckpointsThatSayWhatTheyAreMadeFrom) {
   const fs::path path = average(files, 2, folder / "two");
-  const FlatHeader header = FlatFileReader(path, "weights").header();
+  const FlatHeader header = read_flat_header(path);
   EXPECT_EQ(header.step, 50);
   EXPECT_EQ(header.trajectory_hash, "t");
   const Json& members = header.provenance.at("average").at("members");
   ASSERT_EQ(members.size(), 2u);
   EXPECT_EQ(members[0].at("step"), 40);
-  EXPECT_EQ(members[1].at("digest"), FlatFileReader(files[4], "weights").digest("weights"));
+  EXPECT_EQ(members[1].at("digest"), test::digest_of_weights(files[4]));
   EXPECT_EQ(weights_files({(folder / "two").string()}), std::vector<fs::path>{path});
   EXPECT_NO_THROW(verify_by_record(path));
   EXPECT_EQ(open_sources(comm, {path, files[0]}).size(), 2u) << "averages can be averaged";
@@ -172,14 +172,14 @@ TEST_F(AverageFiles, OfAGridAreThoseOfEachWindowAloneAndEveryByteMovesOnce) {
     std::vector<int64_t> steps;
     for (const Member& member : grid[i].average.members) steps.push_back(member.step);
     EXPECT_TRUE(test::same_bits(test::read_array(grid[i].path), mean_at(steps, size))) << grid[i].path;
-    EXPECT_EQ(FlatFileReader(grid[i].path, "weights").digest("weights"), totals.digests[i]);
+    EXPECT_EQ(test::digest_of_weights(grid[i].path), totals.digests[i]);
     EXPECT_NO_THROW(verify_by_record(grid[i].path));
   }
 }
 
 TEST_F(AverageFiles, CanBeMadeAgainFromWhatTheySay) {
   const auto written = averages(files, {.scheme = "linear", .window = {3}}, folder / "linear");
-  const Json description = FlatFileReader(written[1].path, "weights").header().provenance.at("average");
+  const Json description = read_flat_header(written[1].path).provenance.at("average");
   const auto rebuilt = [&](const std::vector<fs::path>& from, int64_t memory = 1 << 16) {
     return rebuilt_digest(comm, {.memory_bytes = memory}, description, open_sources(comm, from), "it");
   };
@@ -222,7 +222,7 @@ TEST_F(AverageFiles, OfTheTimeWhenLawaWasCalledSlidingAreReadAsToday) {
   const AveragingConfig two{.window = {2}, .at = {50}};
   const auto sources = open_sources(comm, files);
   const auto planned = averages(files, two, folder / "old");
-  FlatHeader header = FlatFileReader(planned[0].path, "weights").header();
+  FlatHeader header = read_flat_header(planned[0].path);
   const auto values = test::read_array(planned[0].path);
   header.provenance["average"] = {{"scheme", "sliding"}, {"window", 2}, {"stride", 10}, {"members", header.provenance["average"]["members"]}};
   comm.barrier();  // all have read what is written over now

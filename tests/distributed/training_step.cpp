@@ -54,8 +54,8 @@ class TrainingStep : public testing::TestWithParam<Shape> {
   /// The whole batch that makes a step, as one rank would read it.
   TokenBatch whole_batch(int64_t step) {
     const int64_t B = config_.batch.global_sequences, T = config_.model.context;
-    const auto batches = BatchPlan(config_.seed, B, B, tokens_.windows(T), 0, 1).micro_batches(step);
-    std::vector<std::span<const uint16_t>> windows;
+    const auto batches = BatchPlan(config_.seed, B, B, tokens_.windows(T), 0, 1).micro_batches((step - 1) * B);
+    std::vector<std::vector<uint16_t>> windows;
     for (const int64_t window : batches.at(0)) windows.push_back(tokens_.window(window, T));
     return buffer_.load(windows);
   }
@@ -74,8 +74,9 @@ TEST_P(TrainingStep, RanksReadTogetherWhatOneWouldRead) {
     return BatchPlan(config_.seed, config_.batch.global_sequences, config_.batch.micro_sequences,
                      tokens_.windows(config_.model.context), static_cast<int>(rank), static_cast<int>(ranks));
   };
-  const auto sequences = [](std::vector<int64_t>& all, const BatchPlan& of, int64_t step) {
-    for (const auto& micro_batch : of.micro_batches(step)) all.insert(all.end(), micro_batch.begin(), micro_batch.end());
+  const auto sequences = [&](std::vector<int64_t>& all, const BatchPlan& of, int64_t step) {
+    const int64_t before = (step - 1) * config_.batch.global_sequences;
+    for (const auto& micro_batch : of.micro_batches(before)) all.insert(all.end(), micro_batch.begin(), micro_batch.end());
   };
   for (int64_t step = 1; step <= steps; ++step) {
     std::vector<int64_t> together, alone;

@@ -10,7 +10,7 @@ SOURCES = sorted(path for path in FRAMEWORK.rglob("*") if path.suffix in (".hpp"
 
 # A library's names, and the only places (module or file) that may use them.
 OWNERS = {
-    r"\bMPI_\w+": ("comm", "checkpoint/flat_file.cpp"),
+    r"\bMPI_\w+": ("comm", "checkpoint/parallel_file.cpp", "checkpoint/hdf5_library.cpp"),
     r"\bMPI_COMM_WORLD\b": ("comm",),
     r"\bnccl\w+\(|<nccl\.h>": ("comm/collectives_nccl.cpp",),
     r"\bcublas\w+\(|<cublas": ("ops/gemm_cublas.cpp",),

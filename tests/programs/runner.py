@@ -47,10 +47,10 @@ def start(*words, ranks=1, **variables):
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def lawa(*words, ranks=1, timeout=60):
+def lawa(*words, ranks=1, timeout=60, **variables):
     """Runs `lawa words…` to its end, whatever that is."""
     begin = time.monotonic()
-    process = start(*words, ranks=ranks)
+    process = start(*words, ranks=ranks, **variables)
     try:
         out, err = process.communicate(timeout=timeout)
     finally:
@@ -58,9 +58,9 @@ def lawa(*words, ranks=1, timeout=60):
     return Result(process.returncode, out, err, time.monotonic() - begin)
 
 
-def succeed(*words, ranks=1, timeout=60):
+def succeed(*words, ranks=1, timeout=60, **variables):
     """The same for a command that has to succeed."""
-    result = lawa(*words, ranks=ranks, timeout=timeout)
+    result = lawa(*words, ranks=ranks, timeout=timeout, **variables)
     assert result.code == 0 and not result.errors, result.err
     return result
 

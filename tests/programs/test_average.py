@@ -78,7 +78,7 @@ def test_digests_do_not_depend_on_the_ranks(place):
 def test_a_grid_has_a_folder_a_place_and_exact_means_there(place):
     grid = average("averaging.window=[2, 3, 5]", "averaging.stride=[5, 10]", "averaging.at=[40, 60]", "destination=grid")
     places = {f"lawa_k{k:03d}_nu{nu:06d}": (k, nu) for nu in (5, 10) for k in (2, 3, 5)}
-    assert list(grid) == [(folder, step) for folder, (k, nu) in places.items() for step in (40, 60) if step >= k * nu]
+    assert list(grid) == [(folder, step) for step in (40, 60) for folder, (k, nu) in places.items() if step >= k * nu], "by step"
     for (folder, step), line in grid.items():
         k, nu = places[folder]
         assert (line["scheme"], line["window"], line["stride"]) == ("lawa", k, nu)

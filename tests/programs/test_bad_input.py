@@ -26,6 +26,19 @@ def tokens(path, *values):
     return write(path, np.array(values, "<u2").tobytes())
 
 
+def pipe(path):
+    """A step that puts a pipe there, in the place of what there was: whoever opens it waits for its other end."""
+    def bring_about():
+        Path(path).unlink(missing_ok=True)
+        Path(path).parent.mkdir(exist_ok=True)
+        os.mkfifo(path)
+    return bring_about
+
+
+def link(path, to):
+    return lambda: Path(path).symlink_to(to)
+
+
 def remove(*paths):
     return lambda: [Path(path).unlink() for path in paths]
 
@@ -110,6 +123,24 @@ CASES = {
     "a token beyond the vocabulary": (tokens("bad.bin", *[7] * 99, 256, 8), train("data.train=bad.bin"),
                                       ["bad.bin", "token 99 is 256", "vocabulary"]),
 
+    # what is no file is refused before it is opened
+    "a pipe as config": (pipe("pipe.toml"), train("pipe.toml"), ["pipe.toml: is a pipe, not a file"]),
+    "a device as config": (link("zero.toml", "/dev/zero"), train("zero.toml"), ["zero.toml: is a device, not a file"]),
+    "a folder as config": (lambda: Path("folder.toml").mkdir(), train("folder.toml"), ["folder.toml: is a folder, not a file"]),
+    "a link to itself as config": (link("self.toml", "self.toml"), train("self.toml"), ["self.toml: ", "symbolic links"]),
+    "a config below a file": (nothing, train("settings.toml/below.toml"), ["below.toml: ", "Not a directory"]),
+    "a pipe as data": (pipe("pipe.bin"), train("data.train=pipe.bin"), ["data.train (command line)", "pipe.bin: is a pipe, not a file"]),
+    "a link to a pipe as one of several": (lambda: (pipe("pipe")(), link("link.bin", "pipe")()),
+                                           train('data.train=["data/train.bin","link.bin"]'), ["data.train", "link.bin: is a pipe, not a file"]),
+    "a pipe as validation data": (pipe("pipe.bin"), train("data.validation=pipe.bin"), ["data.validation", "pipe.bin: is a pipe"]),
+    "a device as data": (nothing, train("data.train=/dev/zero"), ["data.train", "/dev/zero: is a device, not a file"]),
+    "standard input as data": (nothing, train("data.train=/dev/stdin"), ["/dev/stdin: is a "]),
+    "a pipe to evaluate on": (pipe("pipe.bin"), ["evaluate", FILE, "data.validation=pipe.bin"], ["data.validation", "pipe.bin: is a pipe"]),
+    "a pipe as weights to start from": (pipe("pipe.h5"), train("start.weights=pipe.h5"), ["pipe.h5: is a pipe, not a file"]),
+    "a pipe as a commit record": (pipe(FILE.with_name("step_00000030.json")), train(f"start.weights={FILE}"), ["step_00000030.json: is a pipe"]),
+    "a pipe as a run's provenance": (pipe("new/provenance.json"), train(), ["new/provenance.json: is a pipe, not a file"]),
+    "a pipe as a run's record": (pipe("new/metrics.jsonl"), train(), ["new/metrics.jsonl: is a pipe, not a file"]),
+
     # checkpoints and places
     "a source that doesn't exist": (nothing, average("none"), ["none"]),
     "a file to evaluate that doesn't exist": (nothing, ["evaluate", "none.h5"], ["none.h5"]),
@@ -126,6 +157,9 @@ CASES = {
     "a file in the place of the destination": (write("new", "mine"), average("run"), ["new"]),
     "a file above the destination": (write("new", "mine"), ["average", "run", "destination=new/below"], ["new/below"]),
     "a file in the place of the run directory": (write("new", "mine"), train(), ["run.directory", "new"]),
+    "a run directory with too long a name": (nothing, train(f"run.directory={'x' * 256}"), ["run.directory", "too long"]),
+    "a run directory with no room for names below it": (nothing, train("run.directory=" + "/".join(["x" * 202] * 20)),   # 4,059 bytes of 4,095
+                                                        ["is too long a name for what goes below it, checkpoints/step_"]),
     "a run directory of another config": (nothing, train("run.directory=run", "seed=2"), ["run.directory", "run", "another run"]),
 }
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from faults import counting, counts
 from runner import TINY, digests, metrics, numbers, python, succeed, weights
 
-COMMANDS = ("train", "average", "evaluate", "inspect")
+COMMANDS = ("train", "average", "evaluate", "doctor", "inspect")
 FEW = ("schedule.steps=3", "schedule.warmup_steps=0", "evaluate.steps=0")   # steps, where any will do
 
 
@@ -122,6 +123,13 @@ def test_evaluation_depends_on_ranks_only_by_rounding_and_repeats_bitwise(place)
     on = {ranks: [line["loss"] for line in succeed("evaluate", *files, ranks=ranks).objects] for ranks in (1, 2, 3)}
     assert on[2] == pytest.approx(on[1], rel=1e-6) and on[3] == pytest.approx(on[1], rel=1e-6)
     assert [line["loss"] for line in succeed("evaluate", *files, ranks=3).objects] == on[3]
+
+
+def test_a_folder_that_grows_is_listed_by_one_rank(place):
+    """Ranks that listed it for themselves would wait for evaluations that others don't make."""
+    succeed("evaluate", "run", ranks=3, **counting("counts", ".json"))
+    assert {count.rank for count in counts("counts")} == {0}
+    assert len(list(place.glob("counts.*"))) == 3
 
 
 def test_evaluate_takes_models_of_different_shapes_in_one_go(place):

@@ -1,5 +1,6 @@
 """How a program ends: 0, 1 after an error, 3 where a run has diverged, 4 where it was stopped (as test_signals.py does it)."""
 import math
+import os
 import subprocess
 
 import pytest
@@ -31,6 +32,17 @@ def test_a_run_that_diverged_goes_on_from_its_last_state(place):
     assert next(line["step"] for line in metrics("new") if line["kind"] == "resume") == 1
 
 
+def test_weights_that_aren_t_finite_are_no_checkpoint(place):
+    """The update of step 2 makes them: its loss was finite."""
+    result = lawa(*DIVERGING, "schedule.peak_lr=1e39", ranks=2)
+    assert result.code == 3 and "step 2: the run has diverged" in result.errors[0]
+    assert [line["kind"] for line in metrics("new")] == ["train", "checkpoint", "train", "outcome"]
+    assert metrics("new")[-1] == {"kind": "outcome", "outcome": "diverged", "step": 2, "loss": pytest.approx(math.log(256), rel=0.1),
+                                  "grad_norm": pytest.approx(1, rel=2)}
+    assert sorted(path.name for path in (place / "new/checkpoints").iterdir()) == ["step_00000001.json", "step_00000001.state.h5",
+                                                                                   "step_00000001.weights.h5"]
+
+
 STOPPING = ("train", TINY, "settings.toml", "run.directory=new", "run.wall_seconds=0.1")
 
 
@@ -40,6 +52,17 @@ def test_every_rank_has_the_exit_code(place, words, code):
     command = ["mpirun", "-np", "3", "--oversubscribe", "--bind-to", "none", "sh", "-c", '"$@" >&2; echo "code $?"', "sh", PROGRAM, *words]
     result = subprocess.run(list(map(str, command)), env=ENVIRONMENT, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
     assert result.stdout.splitlines() == [f"code {code}"] * 3
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [("--help",), ("train", "--help"), ("average", "--help"), ("evaluate", "run/checkpoints/step_00000060.weights.h5"),
+                                   ("inspect", "run"), ("average", "run", "destination=new", "averaging.window=2")], ids=lambda words: words[0])
+def test_results_that_can_t_be_written_are_an_error(place, words):
+    """mpirun would write them itself: without it."""
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([PROGRAM, *words], env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode == 1
+    assert sum("lawa: error: standard output: the results could not be written to it" in line for line in result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"]], ids=" ".join)

@@ -3,55 +3,24 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from faults import fault
 from runner import TINY, end, kill, lawa, metrics, session, start
 
 FULL = os.environ.get("LAWA_FULL") == "1"
 FOREVER = ["train", TINY, "settings.toml", "run.directory=new", "evaluate.steps=0", "schedule.steps=1000000", "checkpoint.steps=0",
            "checkpoint.state_steps=0"]
 HOLDER = rf"\(pid \d+ on {re.escape(socket.gethostname())}, job 77\)"
-NO_LOCKS = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-static int has_locks(int file) {   /* all files but those of ours */
-  char link[64], name[4096] = "";
-  snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-  ssize_t size = readlink(link, name, sizeof name - 1);
-  return size < 5 || strcmp(name + size - 5, ".lock") != 0;
-}
-#define REPLACE(function)                                                        \
-  int function(int file, int command, ...) {                                     \
-    va_list rest;                                                                \
-    va_start(rest, command);                                                     \
-    void* argument = va_arg(rest, void*);                                        \
-    va_end(rest);                                                                \
-    if ((command == F_SETLK || command == F_GETLK) && !has_locks(file)) return errno = ENOLCK, -1; \
-    return ((int (*)(int, int, ...))dlsym(RTLD_NEXT, #function))(file, command, argument); \
-  }
-REPLACE(fcntl)
-REPLACE(fcntl64)
-"""
 
 
-@pytest.fixture(scope="session")
-def no_locks(tmp_path_factory):
+@pytest.fixture
+def no_locks():
     """The environment of a process whose file system has no locks."""
-    folder = tmp_path_factory.mktemp("no_locks")
-    (folder / "no_locks.c").write_text(NO_LOCKS)
-    compiler = os.environ.get("CC", "cc")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", folder / "no_locks.so", folder / "no_locks.c", "-ldl"], check=True)
-    return {"LD_PRELOAD": str(folder / "no_locks.so")}
+    return fault("ENOLCK", "lock", ".lock")
 
 
 class Running:

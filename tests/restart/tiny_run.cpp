@@ -6,6 +6,7 @@
 #include "core/files.hpp"
 #include "support/near.hpp"
 #include "support/random_tokens.hpp"
+#include "support/tiny_files.hpp"
 #include "support/tiny_models.hpp"
 #include "train/training_run.hpp"
 
@@ -82,7 +83,7 @@ std::vector<double> metrics(const TrainConfig& config, const std::string& kind, 
 }
 
 std::string weights_digest(const TrainConfig& config, int64_t step) {
-  return FlatFileReader(weights_path(checkpoints_of(config), step), "weights").digest("weights");
+  return test::digest_of_weights(weights_path(checkpoints_of(config), step));
 }
 
 void expect_same_run(const TrainConfig& actual, const TrainConfig& expected) {
@@ -102,7 +103,7 @@ void expect_same_run(const TrainConfig& actual, const TrainConfig& expected) {
     if (!average.save) continue;
     const auto folder_in = [&](const TrainConfig& c) { return fs::path(c.run.directory) / "averages" / lawa::folder(spec_of(average)); };
     for (const int64_t step : recorded_steps(folder_in(expected))) {
-      const auto digest = [&](const TrainConfig& c) { return FlatFileReader(weights_path(folder_in(c), step), "weights").digest("weights"); };
+      const auto digest = [&](const TrainConfig& c) { return test::digest_of_weights(weights_path(folder_in(c), step)); };
       EXPECT_EQ(digest(actual), digest(expected)) << name(spec_of(average)) << " of step " << step;
     }
   }

@@ -24,6 +24,7 @@ configure() {
 ClusterName=lawa
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$port
+FirstJobId=$((port * 1000))   # Open MPI names its shared memory by the job: another Slurm on this host must have other numbers
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthType=auth/munge

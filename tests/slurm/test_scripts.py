@@ -29,21 +29,30 @@ def test_nothing_of_a_site_stands_in_a_script(script):
     assert script not in TRAINING or {"--nodes", "--time", "--signal", "--requeue", "--open-mode", "--output"} <= set(directives)
 
 
+built = pytest.mark.skipif(not cost.PROGRAM.exists(), reason="lawa isn't built")
+
+
+@built
 @pytest.mark.parametrize("name", [*(path.stem for path in TRAINING), "average", "evaluate"])
-def test_the_numbers_in_the_comments_are_the_formula_s(name):
+def test_the_numbers_in_the_comments_are_the_plan_s(name):
     assert "".join(f"#   {line}\n" for line in cost.lines(name)) in (FOLDER / f"{name}.sh").read_text()
 
 
-def test_the_formula_counts_what_can_be_counted_by_hand():
-    keys, average = cost.keys_of("small")
-    run = cost.training(keys, average)
-    assert run["tokens"] == 70000 * 384 * 1024 and run["weights"] == 4 * 124_373_760
-    assert run["state"] == 7 * run["weights"]   # two moments, five snapshots
-    forward_and_backward = 6 * (124_373_760 - 1024 * 768) + 12 * 12 * 768 * 1024
-    evaluated = 350 * 2 * 2000 * 1024   # 350 times, plain and averaged
-    assert run["flops"] == pytest.approx(forward_and_backward * (run["tokens"] + evaluated / 3))
-    assert len(cost.checkpoints(keys)) == 350 and cost.averages(keys, average) == set(range(2000, 70001, 400))
-    assert run["disk"] == run["weights"] * (350 + 171) + 3 * run["state"]
+@built
+def test_the_plan_counts_what_can_be_counted_by_hand():
+    planned = cost.plan("small")
+    parameters, disk = 124_373_760, planned["disk"]
+    assert planned["model"]["parameters"] == parameters and planned["training"]["tokens"] == 70000 * 384 * 1024
+    assert disk["weights_bytes"] == pytest.approx(4 * parameters, rel=1e-3)
+    assert disk["state_bytes"] == pytest.approx(7 * 4 * parameters, rel=1e-3)   # two moments, five snapshots
+    products = 6 * (12 * 12 * 768**2 + 50304 * 768) + 12 * 12 * 768 * 1024   # of a token, forward and backward
+    assert planned["training"]["flops"] == products * 70000 * 384 * 1024
+    assert planned["evaluation"]["evaluations"] == 350 + 171   # plain every 200 steps; every 400 from 2000 on there is a new average
+    assert planned["evaluation"]["flops"] == pytest.approx(521 * products * 2000 * 1024 / 3)
+    assert (disk["checkpoints"], disk["averages"], disk["most_states"]) == (350, 171, 3)
+    assert disk["bytes"] == (350 + 171) * disk["weights_bytes"] + 3 * disk["state_bytes"]
+    assert planned["time"]["training_seconds"] == pytest.approx(planned["training"]["flops"] / (cost.GPUS * cost.GPU))
+    assert cost.plan("medium")["disk"]["checkpoints"] == 70   # every 2000 steps, and beside each state
 
 
 def use(*systems, prelude=""):

@@ -1,20 +1,14 @@
 """slurm/ on a real Slurm of one node, which the tests start and end themselves: runs, figures, failures, preemption."""
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "build" / os.environ.get("LAWA_PRESET", "cpu") / "bin" / "lawa"
-TINY = """model.layers=2 model.heads=2 model.channels=32 model.context=32 model.vocabulary=256 precision=fp32 batch.global_sequences=8
-          schedule.steps=20 schedule.warmup_steps=2 evaluate.steps=10 data.validation_sequences=8 checkpoint.steps=10""".split()
+from cluster import ROOT, TINY, output, wait_for
 
 FIGURE = '''
 title = "A made-up figure"
@@ -55,78 +49,7 @@ while :; do sleep 0.1; done
 '''
 
 
-class Slurm:
-    """The Slurm that runs, and the environment that speaks to it."""
-
-    def __init__(self, folder):
-        self.node = ["bash", str(ROOT / "tests" / "slurm" / "one_node.sh")]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_", "LAWA_"))}
-        self.environment = clean | {"LAWA_SLURM_FOLDER": folder, "LAWA_PYTHON": sys.executable}
-
-    def start(self):
-        started = subprocess.run([*self.node, "start"], text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=self.environment)
-        if started.returncode != 0:
-            pytest.skip(f"no Slurm on this machine: {started.stderr.strip()}")
-        words = subprocess.run([*self.node, "env"], text=True, check=True, capture_output=True, env=self.environment).stdout.split()
-        self.environment |= dict(word.split("=", 1) for word in words[1:])
-
-    def stop(self):
-        subprocess.run([*self.node, "stop"], check=True, env=self.environment)
-
-    def run(self, folder, *words, code=0, **variables):
-        """A command in a folder, to its end."""
-        result = subprocess.run([str(word) for word in words], text=True, capture_output=True, cwd=folder, timeout=100,
-                                env=self.environment | variables)
-        assert result.returncode == code, result.stderr + result.stdout + output(folder)
-        return result.stdout
-
-    def job(self, number):
-        """{Name: value} of what Slurm knows of a job."""
-        words = self.run("/", "scontrol", "--oneliner", "show", "job", number).split()
-        return dict(word.split("=", 1) for word in words if "=" in word)
-
-    def until(self, number, state, seconds=90):
-        """Waits until a job is in a state, and returns what Slurm knows of it then."""
-        end = time.monotonic() + seconds
-        while (job := self.job(number))["JobState"] != state:
-            over = job["JobState"] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT") or time.monotonic() > end
-            assert not over, f"job {number} is {job['JobState']}, not {state}; {job}"
-            time.sleep(0.1)
-        return job
-
-    def start_again(self, number):
-        """Waits until a job is queued again, and spares it the two minutes that Slurm would wait."""
-        self.until(number, "PENDING")
-        time.sleep(1.1)   # Slurm tells starts apart by the second
-        self.run("/", "scontrol", "update", f"jobid={number}", "StartTime=now")
-
-
-def output(folder):
-    """What the jobs of a folder have printed."""
-    return "".join(path.read_text() for path in sorted(Path(folder).glob("*.out")))
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def slurm():
-    slurm = Slurm(tempfile.mkdtemp(prefix="lawa_slurm_"))   # short: sockets lie there
-    slurm.start()
-    yield slurm
-    slurm.stop()
-
-
-@pytest.fixture
-def tokens(tmp_path):
-    """A folder with tokens/, to submit from."""
-    words = [ROOT / "data" / "prepare.py", ROOT / "README.md", "--tokenizer", "bytes", "--validation-fraction", "0.2", "--output", "tokens"]
-    subprocess.run([sys.executable, *words], cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path
+full = pytest.mark.skipif(os.environ.get("LAWA_FULL") != "1", reason="takes more than a minute; LAWA_FULL=1 runs it")
 
 
 @pytest.fixture
@@ -171,12 +94,15 @@ def submitted(printed):
     return [words[i + 1] for i, word in enumerate(words) if word in ("array", "job") and words[i + 1].isdigit()][:2]
 
 
-def test_a_figure_is_submitted_by_a_job_and_ends_in_its_picture(slurm, project):
-    slurm.run(project, "sbatch", "--wait", "slurm/experiment.sh", "made_up", "smoke", "--time=10", LAWA_TASKS="1")
+@pytest.mark.parametrize("figure, runs", [("made_up", 2), pytest.param("fig3_stride", 4, marks=full)])
+def test_a_figure_is_submitted_by_a_job_and_ends_in_its_picture(slurm, project, figure, runs):
+    if figure != "made_up":
+        shutil.copytree(ROOT / "experiments" / figure, project / "experiments" / figure)
+    slurm.run(project, "sbatch", "--wait", "slurm/experiment.sh", figure, "smoke", "--time=10", LAWA_TASKS="1")
     array, draw = submitted(next(project.glob("experiment-*.out")).read_text())
-    assert slurm.until(draw, "COMPLETED")["Dependency"] == "(null)"
-    assert len(list(project.glob(f"made_up-{array}_*.out"))) == 2
-    assert (project / "runs" / "smoke" / "made_up" / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert slurm.until(draw, "COMPLETED", 300)["Dependency"] == "(null)"
+    assert len(list(project.glob(f"{figure}-{array}_*.out"))) == runs
+    assert (project / "runs" / "smoke" / figure / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_failed_task_is_named_and_can_be_submitted_alone(slurm, project):
@@ -239,14 +165,6 @@ def test_a_job_is_preempted_and_goes_on(slurm, stand_in):
     assert slurm.until(number, "COMPLETED")["Restarts"] == "1" and output(stand_in).count("saved") == 1
 
 
-@pytest.mark.skipif(not os.environ.get("LAWA_FULL"), reason="takes more than a minute; LAWA_FULL=1 runs it")
-def test_slurm_asks_before_the_time_is_over(slurm, stand_in):
-    number = submit(slurm, stand_in, "--time=3", "slurm/average.sh")
-    slurm.until(number, "RUNNING")
-    assert slurm.until(number, "PENDING", 120)["Restarts"] == "1" and "asked to stop" in output(stand_in)
-    slurm.run(stand_in, "scancel", number)
-
-
 def test_a_job_that_was_stopped_too_often_ends_with_lawa_s_code(slurm, stand_in):
     number = submit(slurm, stand_in, "slurm/average.sh", LAWA_REQUEUES="0")
     asked_to_stop(slurm, stand_in, number)
@@ -273,30 +191,6 @@ def test_a_figure_s_task_passes_the_request_on(slurm, stand_in):
     assert not list((stand_in / "runs" / "smoke" / "runs").glob("*/failure.txt"))
 
 
-def knows_how_to_stop():
-    """Whether the program has the exit code 4."""
-    return PROGRAM.exists() and re.search(r"\b4\b", subprocess.run([PROGRAM, "--help"], text=True, capture_output=True).stdout)
-
-
-stops = pytest.mark.skipif(not knows_how_to_stop(), reason=f"{PROGRAM.name} does not end with 4 on a signal yet")
-
-
-@stops
-def test_training_stopped_and_queued_again_ends_in_the_same_weights(slurm, tokens):
-    words = [ROOT / "slurm" / "gpt2_small_lawa.sh", *TINY, "schedule.steps=3000", "checkpoint.steps=0", "checkpoint.state_steps=0"]
-    number = submit(slurm, tokens, *words, "run.directory=stopped", LAWA_ROOT=str(ROOT))
-    metrics = tokens / "stopped" / "metrics.jsonl"
-    wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") > 50)
-    slurm.run(tokens, "scancel", "--batch", "--signal=USR1", number)
-    slurm.start_again(number)
-    assert slurm.until(number, "COMPLETED")["Restarts"] == "1"
-    slurm.run(tokens, "sbatch", "--wait", "--ntasks=1", *words, "run.directory=whole", LAWA_ROOT=str(ROOT))
-    files = [tokens / run / "checkpoints" / "step_00003000.weights.h5" for run in ("stopped", "whole")]
-    digests = [json.loads(slurm.run(tokens, PROGRAM, "inspect", file))["digest"] for file in files]
-    assert digests[0] == digests[1]
-
-
-@stops
 def test_a_figure_s_task_stopped_and_queued_again_ends(slurm, project):
     text = FIGURE.replace("steps = 20", "steps = 3000")
     (project / "experiments" / "made_up" / "figure.toml").write_text(text)

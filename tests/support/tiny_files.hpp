@@ -34,29 +34,40 @@ inline FlatHeader tiny_header(int64_t size, int64_t step, const std::string& kin
   return header;
 }
 
+/// A local buffer of a layout that holds its part of `full`; what lies past P is no number, and must never reach a file.
+template <class T>
+Vector<T> shard_of(const std::vector<T>& full, const ShardLayout& layout) {
+  std::vector<T> local(static_cast<size_t>(layout.local_size()), std::numeric_limits<T>::quiet_NaN());
+  for (const auto& [range, begin] : layout.mine())
+    std::copy(full.begin() + range.begin, full.begin() + range.end, local.begin() + begin);
+  return vector(local);
+}
+
 /// Writes step_….weights.h5 and its commit record; `values` are all of /weights, the same on every rank. Collective.
 inline std::filesystem::path write_checkpoint(const Communicator& comm, const std::filesystem::path& folder,
                                               const FlatHeader& header, const std::vector<float>& values) {
   const ShardLayout layout(header.table.size(), comm.rank(), comm.size());
   const auto path = weights_path(folder, header.step);
-  FlatFileWriter writer(comm, path, header, {{"weights"}}, {.fsync = false});
-  comm.together([&] {
-    for (const auto& [range, local] : layout.mine())
-      writer.write("weights", range, {values.data() + range.begin, static_cast<size_t>(range.size())});
-  });
-  const FileRecord file = writer.commit();
+  const FileRecord file = write_shards(comm, path, header, layout, {{"weights", shard_of(values, layout)}}, {.fsync = false});
   comm.on_root([&] { write_record(folder, {header.step, header.trained_tokens, header.trajectory_hash, file, {}}); });
   return path;
 }
 
+/// Some of an array: T is float or double.
+template <class T = float>
+std::vector<T> read_range(const std::filesystem::path& path, Range range, const std::string& kind = "weights", const std::string& array = "weights") {
+  const PlacedFile file = open_flat_file(path, kind);
+  OpenFiles open(ByteFile::Mode::read);
+  std::vector<T> values(static_cast<size_t>(range.size()), std::numeric_limits<T>::quiet_NaN());
+  PlacedReader(open, path, file.places(array), file.header.table, array).read(range, std::span<T>(values));
+  return values;
+}
 /// All of an array.
 inline std::vector<float> read_array(const std::filesystem::path& path, const std::string& kind = "weights",
                                      const std::string& array = "weights") {
-  const FlatFileReader reader(path, kind);
-  std::vector<float> values(static_cast<size_t>(reader.header().table.size()), not_a_number);
-  reader.read(array, {0, reader.header().table.size()}, values);
-  return values;
+  return read_range(path, {0, read_flat_header(path).table.size()}, kind, array);
 }
+inline std::string digest_of_weights(const std::filesystem::path& path) { return open_flat_file(path, "weights").digest; }
 
 /// Turns one bit of a file over.
 inline void flip_bit(const std::filesystem::path& path, int64_t byte, int bit = 0) {

@@ -38,7 +38,7 @@ TEST(CommitRecord, SaysWhatAStopHasLeftOpen) {
   using Temporary = OpenEnds::Temporary;
   const TemporaryDirectory folder;
   CommitRecord record = record_at(20);
-  EXPECT_EQ(record.to_json().size(), 4u) << "nothing, as a rule";
+  EXPECT_EQ(record.to_json().size(), 5u) << "nothing, as a rule: step, tokens, trajectory, weights and the record's digest";
   for (const Temporary temporary : {Temporary::nothing, Temporary::state, Temporary::checkpoint})
     for (const bool evaluation : {false, true}) {
       record.open = {temporary, evaluation};
@@ -51,7 +51,9 @@ TEST(CommitRecord, SaysWhatAStopHasLeftOpen) {
 
 TEST(CommitRecord, AFormerNameOfItsTokensIsRead) {
   const TemporaryDirectory folder;
-  std::string text = record_at(20).to_json().dump();
+  Json json = record_at(20).to_json();
+  json.erase("record_digest");  // it had none then
+  std::string text = json.dump();
   write_file(folder / "step_00000020.json", text.replace(text.find("trained_tokens"), 14, "tokens"));
   EXPECT_EQ(read_record(folder / "step_00000020.json").to_json().dump(), record_at(20).to_json().dump());
 }
@@ -70,6 +72,38 @@ TEST(CommitRecord, TextsThatAreNoneAreRefusedByName) {
     EXPECT_THAT(error_of([&] { read_record(folder / "step_00000020.json"); }), HasSubstr("step_00000020.json: ")) << text;
   }
   EXPECT_THAT(error_of([&] { read_record(folder / "nothing.json"); }), HasSubstr("nothing.json"));
+}
+
+TEST(CommitRecord, AFlippedBitNeverPassesForAnotherCheckpoint) {
+  const TemporaryDirectory folder;
+  const fs::path path = folder / "step_00000020.json";
+  CommitRecord record = record_at(20);
+  record.state = record_of("step_00000020.state.h5");
+  write_record(folder.path(), record);
+  const std::string whole = read_file(path);
+  for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::string text = whole;
+    text[bit / 8] = static_cast<char>(text[bit / 8] ^ (1 << bit % 8));
+    write_file(path, text, false);
+    std::string found;
+    if (error_of([&] { found = read_record(path).to_json().dump(); }) == "no error")
+      EXPECT_EQ(found, record.to_json().dump()) << "bit " << bit << " of " << text;  // a space became another one, say
+  }
+}
+
+TEST(CommitRecord, OfAnotherStepOrWithOtherFilesIsRefusedAlsoWithoutADigest) {
+  const TemporaryDirectory folder;
+  const fs::path path = folder / "step_00000020.json";
+  const auto error_with = [&](const std::string& from, const std::string& to) {
+    Json json = record_at(20).to_json();
+    json.erase("record_digest");
+    std::string text = json.dump();
+    write_file(path, text.replace(text.find(from), from.size(), to));
+    return error_of([&] { read_record(path); });
+  };
+  EXPECT_EQ(error_with("abc", "abc"), "no error");
+  EXPECT_THAT(error_with("\"step\":20", "\"step\":21"), HasSubstr("step_00000020.json: the commit record is damaged: it is of step 21"));
+  EXPECT_THAT(error_with("step_00000020.weights", "step_00000010.weights"), HasSubstr("names step_00000010.weights.h5"));
 }
 
 TEST(FileRecord, SeesEveryByteOutsideTheArraysAndNoneInside) {

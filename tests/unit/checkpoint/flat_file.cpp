@@ -36,9 +36,11 @@ class FlatFiles : public testing::Test {
 };
 
 TEST_F(FlatFiles, SayWhatTheyAre) {
-  const FlatFileReader reader(path, "weights");
-  EXPECT_EQ(reader.header().to_json().dump(), test::tiny_header(size, 10).to_json().dump());
-  EXPECT_EQ(reader.arrays(), std::vector<std::string>{"weights"});
+  const PlacedFile file = open_flat_file(path, "weights");
+  EXPECT_EQ(file.header.to_json().dump(), test::tiny_header(size, 10).to_json().dump());
+  EXPECT_EQ(file.arrays.size(), 1u);
+  EXPECT_EQ(file.places("weights").bytes({0, size}), 4 * size);
+  EXPECT_EQ(PlacedFile::from_json(file.to_json()).to_json().dump(), file.to_json().dump()) << "as other ranks are told of it";
   EXPECT_FALSE(fs::exists(part_of(path)));
 }
 
@@ -47,34 +49,27 @@ TEST_F(FlatFiles, EveryTextSurvivesTheHeader) {
   header.trajectory_hash = header.git = "";
   header.config = "place = \"é and 😀\"\n" + std::string(100'000, '#');  // longer than an attribute may be
   header.provenance = Json::object();
-  const FlatFileReader reader(test::write_checkpoint(comm, folder.path(), header, values), "weights");
-  EXPECT_EQ(reader.header().to_json().dump(), header.to_json().dump());
+  const FlatHeader found = read_flat_header(test::write_checkpoint(comm, folder.path(), header, values));
+  EXPECT_EQ(found.to_json().dump(), header.to_json().dump());
 }
 
 TEST_F(FlatFiles, AnyWholeBlocksCanBeRead) {
-  const FlatFileReader reader(path, "weights");
-  for (const Range range : {Range{0, 4096}, Range{4096, 8192}, Range{8192, size}, Range{4096, size}, Range{4096, 4096}}) {
-    std::vector<float> some(static_cast<size_t>(range.size()), test::not_a_number);
-    reader.read("weights", range, some);
-    EXPECT_TRUE(test::same_bits(some, std::vector<float>(values.begin() + range.begin, values.begin() + range.end)));
-  }
+  for (const Range range : {Range{0, 4096}, Range{4096, 8192}, Range{8192, size}, Range{4096, size}, Range{4096, 4096}})
+    EXPECT_TRUE(test::same_bits(test::read_range(path, range), std::vector<float>(values.begin() + range.begin, values.begin() + range.end)));
 }
 
 TEST_F(FlatFiles, ReadsThatDoNotFitAreRefused) {
-  const FlatFileReader reader(path, "weights");
-  std::vector<float> room(4096);
-  for (const Range range : {Range{1, 4097}, Range{0, 4095}, Range{8192, size + 1}, Range{-4096, 0}}) {
-    room.resize(static_cast<size_t>(range.size()));
-    EXPECT_THAT(error_of([&] { reader.read("weights", range, room); }), HasSubstr("are not whole blocks of 4096"));
-  }
-  room.resize(5);
-  EXPECT_EQ(error_of([&] { reader.read("weights", {0, 4096}, room); }), "room for 5 of 4096 elements");
-  room.resize(4096);
-  EXPECT_THAT(error_of([&] { reader.read("m", {0, 4096}, room); }), HasSubstr("has no array /m"));
+  for (const Range range : {Range{1, 4097}, Range{0, 4095}, Range{8192, size + 1}, Range{-4096, 0}})
+    EXPECT_THAT(error_of([&] { test::read_range(path, range); }), HasSubstr("are not whole blocks of 4096"));
+  const PlacedFile file = open_flat_file(path, "weights");
+  OpenFiles open(ByteFile::Mode::read);
+  std::vector<float> room(5);
+  EXPECT_EQ(error_of([&] { PlacedReader(open, path, file.places("weights"), file.header.table).read({0, 4096}, room); }), "room for 5 of 4096 elements");
+  EXPECT_THAT(error_of([&] { test::read_range(path, {0, 4096}, "weights", "m"); }), HasSubstr("has no array /m"));
 }
 
 TEST_F(FlatFiles, OtherFilesAreRefusedByName) {
-  const auto error = [](const fs::path& file, const std::string& kind) { return error_of([&] { FlatFileReader(file, kind); }); };
+  const auto error = [](const fs::path& file, const std::string& kind) { return error_of([&] { open_flat_file(file, kind); }); };
   EXPECT_THAT(error(folder / "nothing.h5", "weights"), HasSubstr("nothing.h5: doesn't exist"));
   EXPECT_THAT(error(path, "state"), AllOf(HasSubstr(path.string()), HasSubstr("is a weights file, not a state file")));
   write_file(folder / "text.h5", "this is no HDF5 file");
@@ -84,7 +79,7 @@ TEST_F(FlatFiles, OtherFilesAreRefusedByName) {
 }
 
 TEST_F(FlatFiles, DigestsAreOfTheContentsOnly) {
-  const auto digest = [](const fs::path& file) { return FlatFileReader(file, "weights").digest("weights"); };
+  const auto digest = [](const fs::path& file) { return test::digest_of_weights(file); };
   EXPECT_EQ(digest(test::write_checkpoint(comm, folder.path(), test::tiny_header(size, 20), values)), digest(path));
   auto other = values;
   other.back() = std::nextafter(other.back(), 9.0f);
@@ -101,8 +96,7 @@ TEST_F(FlatFiles, ADamagedBlockIsNamedWithItsTensor) {
   test::flip_bit(path, weights_bytes().begin + 9000 * 4);
   EXPECT_THAT(error_of_reading(),
               HasSubstr(path.string() + ": /weights is damaged in block 2, elements from 8192 (ln_f.weight)"));
-  std::vector<float> room(8192);
-  EXPECT_NO_THROW(FlatFileReader(path, "weights").read("weights", {0, 8192}, room)) << "the other blocks are whole";
+  EXPECT_NO_THROW(test::read_range(path, {0, 8192})) << "the other blocks are whole";
 }
 
 TEST_F(FlatFiles, CutAnywhereAreRefused) {
@@ -134,55 +128,64 @@ TEST_F(FlatFiles, AFlippedBitAnywhereIsFound) {
   EXPECT_TRUE(test::same_bits(test::read_array(path), values)) << "whole again";
 }
 
-TEST_F(FlatFiles, WritesThatDoNotFitAreRefused) {
-  FlatFileWriter writer(comm, folder / "new.h5", test::tiny_header(size, 20), {{"weights"}}, {.fsync = false});
+/// A file that is laid out and may be written.
+class LaidOutFiles : public FlatFiles {
+ protected:
+  PlacedFile laid_out(const std::vector<ArraySpec>& arrays) const { return lay_out_flat_file(folder / "new.h5", test::tiny_header(size, 20), arrays); }
+  PlacedWriter writer(const PlacedFile& file, const std::string& array) { return {open_, part_of(file.path), file.places(array)}; }
+
+  OpenFiles open_{ByteFile::Mode::update};
+};
+
+TEST_F(LaidOutFiles, RefuseWritesThatDoNotFit) {
+  const PlacedFile file = laid_out({{"weights"}});
+  PlacedWriter out = writer(file, "weights");
   const std::span<const float> all(values);
-  EXPECT_THAT(error_of([&] { writer.write("weights", {1, 4097}, all.first(4096)); }), HasSubstr("not whole blocks"));
-  EXPECT_THAT(error_of([&] { writer.write("weights", {0, 4096}, all.first(4095)); }), HasSubstr("16380 bytes for 4096"));
-  EXPECT_THAT(error_of([&] { writer.write("m", {0, 4096}, all.first(4096)); }), HasSubstr("without an array m"));
+  EXPECT_THAT(error_of([&] { out.write({1, 4097}, all.first(4096)); }), HasSubstr("not whole blocks"));
+  EXPECT_THAT(error_of([&] { out.write({0, 4096}, all.first(4095)); }), HasSubstr("16380 bytes for 4096"));
+  EXPECT_THAT(error_of([&] { writer(file, "m"); }), HasSubstr("has no array /m"));
   const std::vector<double> doubles(4096);
-  EXPECT_THAT(error_of([&] { writer.write("weights", {0, 4096}, std::span(doubles)); }), HasSubstr("weights holds float32, not float64"));
+  EXPECT_THAT(error_of([&] { out.write({0, 4096}, std::span(doubles)); }), HasSubstr("holds float32, not float64"));
 }
 
-TEST_F(FlatFiles, HaveNoNameBeforeTheyAreWholeAndNothingStaysOfOneThatIsGivenUp) {
-  {
-    FlatFileWriter writer(comm, folder / "new.h5", test::tiny_header(size, 20), {{"weights"}}, {.fsync = false});
-    writer.write("weights", {0, size}, values);
-    EXPECT_TRUE(fs::exists(folder / "new.h5.part"));
-    EXPECT_FALSE(fs::exists(folder / "new.h5"));
-  }
-  EXPECT_FALSE(fs::exists(folder / "new.h5.part"));
-  EXPECT_FALSE(fs::exists(folder / "new.h5"));
+TEST_F(LaidOutFiles, HaveNoNameBeforeTheyAreSealedAndSeeWhatChangesBehindThem) {
+  const PlacedFile file = laid_out({{"weights"}});
+  PlacedWriter out = writer(file, "weights");
+  out.write({0, size}, values);
+  EXPECT_TRUE(fs::exists(part_of(file.path)));
+  EXPECT_FALSE(fs::exists(file.path));
+  EXPECT_NO_THROW(out.verify({0, size}));
+  test::flip_bit(part_of(file.path), file.places("weights").segments[0].offset + 4 * 5000);
+  EXPECT_THAT(error_of([&] { out.verify({0, size}); }), HasSubstr("what was read back isn't what was written"));
+  test::flip_bit(part_of(file.path), file.places("weights").segments[0].offset + 4 * 5000);
+  EXPECT_THAT(error_of([&] { seal_flat_file(file, {{"weights", {}}}, false); }), HasSubstr("0 checksums for 10000 numbers"));
+  seal_flat_file(file, {{"weights", out.checksums()}}, false);
+  EXPECT_FALSE(fs::exists(part_of(file.path)));
+  EXPECT_TRUE(test::same_bits(test::read_array(file.path), values));
 }
 
-TEST_F(FlatFiles, HoldNumbersOfSeveralFormats) {
+TEST_F(LaidOutFiles, HoldNumbersOfSeveralFormats) {
   std::vector<float> coarse = values;  // bfloat16 keeps the high half of a float
   for (float& x : coarse) x = std::bit_cast<float>(std::bit_cast<uint32_t>(x) & 0xffff0000u);
   std::vector<double> doubles;
   for (const float x : values) doubles.push_back(1 / static_cast<double>(x));
-  const fs::path file = folder / "formats.h5";
-  FlatFileWriter writer(comm, file, test::tiny_header(size, 20),
-                        {{"weights", NumberFormat::bfloat16}, {"averages/one/sum", NumberFormat::float64}}, {.fsync = false});
-  writer.write("weights", {0, size}, coarse);
-  writer.write("averages/one/sum", {0, size}, std::span<const double>(doubles));
-  const FileRecord record = writer.commit();
+  const std::string sum = "averages/one/sum";
+  const PlacedFile file = laid_out({{"weights", NumberFormat::bfloat16}, {sum, NumberFormat::float64}});
+  PlacedWriter weights = writer(file, "weights"), sums = writer(file, sum);
+  weights.write({0, size}, coarse);
+  sums.write({0, size}, std::span<const double>(doubles));
+  const FileRecord record = seal_flat_file(file, {{"weights", weights.checksums()}, {sum, sums.checksums()}}, false);
   EXPECT_EQ(record.arrays.at("weights").size(), 2 * size);
-  EXPECT_EQ(record.arrays.at("averages/one/sum").size(), 8 * size);
+  EXPECT_EQ(record.arrays.at(sum).size(), 8 * size);
 
-  const FlatFileReader reader(file, "weights");
-  EXPECT_EQ(reader.arrays(), (std::vector<std::string>{"averages/one/sum", "weights"}));
-  EXPECT_EQ(reader.format("weights"), NumberFormat::bfloat16);
-  EXPECT_TRUE(test::same_bits(test::read_array(file), coarse));
-  std::vector<double> read(doubles.size());
-  reader.read("averages/one/sum", {0, size}, std::span(read));
-  EXPECT_EQ(read, doubles);
-  std::vector<float> floats(doubles.size());
-  EXPECT_THAT(error_of([&] { reader.read("averages/one/sum", {0, size}, std::span(floats)); }), HasSubstr("holds float64"));
-  EXPECT_THAT(error_of([&] { reader.read("weights", {0, size}, std::span(read)); }), HasSubstr("holds bfloat16, not float64"));
+  EXPECT_EQ(open_flat_file(file.path).places("weights").format(), NumberFormat::bfloat16);
+  EXPECT_TRUE(test::same_bits(test::read_array(file.path), coarse));
+  EXPECT_EQ(test::read_range<double>(file.path, {0, size}, "weights", sum), doubles);
+  EXPECT_THAT(error_of([&] { test::read_range<float>(file.path, {0, size}, "weights", sum); }), HasSubstr("holds float64"));
+  EXPECT_THAT(error_of([&] { test::read_range<double>(file.path, {0, size}); }), HasSubstr("holds bfloat16, not float64"));
 
-  test::flip_bit(file, record.arrays.at("averages/one/sum").begin + 8 * 5000);
-  EXPECT_THAT(error_of([&] { FlatFileReader(file, "weights").read("averages/one/sum", {0, size}, std::span(read)); }),
-              HasSubstr("/averages/one/sum is damaged in block 1"));
+  test::flip_bit(file.path, record.arrays.at(sum).begin + 8 * 5000);
+  EXPECT_THAT(error_of([&] { test::read_range<double>(file.path, {0, size}, "weights", sum); }), HasSubstr("/averages/one/sum is damaged in block 1"));
 }
 
 TEST(BlockChecksums, ChangeWithTheirBlockOnly) {

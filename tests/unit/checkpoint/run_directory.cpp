@@ -110,16 +110,55 @@ TEST_F(RunDirectories, GoOnWithTheSameTrajectoryOnly) {
   RunDirectory(comm, run, "abc").describe("", {{"trajectory_hash", "abc"}});
   EXPECT_EQ(error_of_opening("abc"), "no error");
   EXPECT_THAT(error_of_opening("def"), HasSubstr(run.string() + " holds another run (trajectory abc, this config's is def)"));
-  for (const char* text : {"", "[]", "{\"trajectory_hash\"", "{}"}) {
+}
+
+constexpr const char* damages[] = {"", "[]", "{\"trajectory_hash\"", "{}", "{\"trajectory_hash\": 5}", "{\"trajectory_hash\": null}", "null"};
+
+TEST_F(RunDirectories, RecordsSayWhoseACheckpointIsWhereProvenanceIsDamaged) {
+  fs::create_directories(run / "checkpoints");
+  write_record(run / "checkpoints", {10, 960, "abc", {"step_00000010.weights.h5", 0, {}, ""}, {}});
+  write_file(record_path(run / "checkpoints", 5), "{");
+  std::string said;
+  const LockPatience telling{.seconds = 0, .key = "", .say = [&](const std::string& line) { said += line + "\n"; }};
+  for (const char* text : damages) {
     write_file(run / "provenance.json", text);
-    EXPECT_THAT(error_of_opening("abc"), HasSubstr("holds another run")) << text;
+    said.clear();
+    EXPECT_EQ(error_of([&] { RunDirectory(comm, run, "abc", telling); }), "no error") << text;
+    EXPECT_THAT(said, HasSubstr("provenance.json: is damaged (a copy is " + (run / "provenance.json.damaged").string() + ")"));
+    EXPECT_EQ(read_file(run / "provenance.json.damaged"), text);
+    EXPECT_THAT(error_of_opening("def"), HasSubstr("holds another run (trajectory abc, this config's is def)")) << text;
+  }
+  fs::remove(run / "provenance.json");
+  EXPECT_EQ(error_of([&] { RunDirectory(comm, run, "abc", telling); }), "no error");
+  EXPECT_THAT(said, HasSubstr("provenance.json: is missing"));
+  EXPECT_THAT(error_of_opening("def"), HasSubstr("holds another run"));
+}
+
+TEST_F(RunDirectories, OfUnknownOriginAreRefused) {
+  fs::create_directories(run);
+  for (const char* text : damages) {
+    write_file(run / "provenance.json", text);
+    EXPECT_THAT(error_of_opening(), HasSubstr("provenance.json: is damaged, and no checkpoint says which run this is")) << text;
   }
 }
 
-TEST_F(RunDirectories, RefuseCheckpointsOfUnknownOrigin) {
-  fs::create_directories(run / "checkpoints");
-  write_record(run / "checkpoints", {10, 960, "abc", {"step_00000010.weights.h5", 0, {}, ""}, {}});
-  EXPECT_THAT(error_of_opening(), HasSubstr("holds checkpoints, but no provenance.json"));
+TEST_F(RunDirectories, LinesThatCannotBeReadAreKeptElsewhere) {
+  const RunDirectory directory(comm, run, "abc");
+  const std::string kept = R"({"kind":"train","step":1})" "\n" R"({"kind":"evaluate","step":2,"model":"plain","loss":null})" "\n";
+  const std::vector<std::string> damaged{R"({"kind":5})",   R"({"kind":"train","step":null})", R"({"kind":"train","step":1.5})", "no JSON", "[]", "",
+                                         R"({"kind":null})", R"({"step":1,"evaluated_at":"2"})", R"({"kind":"evaluate","model":7,"step":1})"};
+  std::string lines;
+  for (const std::string& line : damaged) lines += line + "\n";
+  write_file(run / "metrics.jsonl", lines + kept + R"({"kind":"train","st)");
+  EXPECT_EQ(directory.metrics("train").size(), 1u);
+  EXPECT_EQ(directory.metrics("evaluate").size(), 1u);
+  EXPECT_EQ(directory.cut_metrics(2), std::ssize(damaged)) << "the torn one behind the last end of a line is none of them";
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), kept);
+  EXPECT_EQ(read_file(run / "metrics.jsonl.damaged"), lines);
+  EXPECT_EQ(directory.cut_metrics(2), 0);
+  write_file(run / "metrics.jsonl", kept + "again\n");
+  EXPECT_EQ(directory.cut_metrics(2), 1);
+  EXPECT_EQ(read_file(run / "metrics.jsonl.damaged"), lines + "again\n") << "behind those before";
 }
 
 TEST_F(RunDirectories, SweepAwayWhatAKilledSaveLeft) {

@@ -2,7 +2,11 @@
 #include "core/byte_file.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
+#include <chrono>
+#include <csignal>
 #include <utility>
 
 #include "core/files.hpp"
@@ -76,18 +80,55 @@ TEST_F(ByteFiles, ErrorsNameTheFile) {
   for (const auto mode : {read, update})
     EXPECT_THAT(error_of([&] { ByteFile(path, mode); }), HasSubstr(path.string() + ": can't be opened: No such file"));
   EXPECT_FALSE(fs::exists(path)) << "only create creates";
-  EXPECT_THAT(error_of([&] { ByteFile(folder / "no/file", create); }), HasSubstr("no/file: can't be opened"));
+  EXPECT_THAT(error_of([&] { ByteFile(folder / "no/file", create); }), HasSubstr("no/file: can't be created"));
   const ByteFile file(path, create);
   put(file, 0, "text");
-  EXPECT_THAT(error_of([&] { text_at(file, 0, 1); }), HasSubstr(path.string() + ": can't be read"));
+  EXPECT_EQ(text_at(file, 0, 4), "text") << "what is created can be read as well";
   EXPECT_THAT(error_of([&] { put(ByteFile(path, read), 0, "x"); }), HasSubstr(path.string() + ": can't be written"));
-  EXPECT_THAT(error_of([&] { text_at(ByteFile(folder.path(), read), 0, 1); }), HasSubstr("can't be read"));
+}
+
+/// Opening a pipe waits for its other end, and a device may do anything: they are looked at before.
+TEST_F(ByteFiles, AreRegularFilesOrLinksToThem) {
+  const auto refuses = [&](const fs::path& other, const std::string& kind, std::initializer_list<ByteFile::Mode> modes) {
+    for (const auto mode : modes) EXPECT_EQ(error_of([&] { ByteFile(other, mode); }), other.string() + ": is " + kind + ", not a file");
+  };
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  fs::create_symlink("pipe", folder / "link to pipe");
+  refuses(folder.path(), "a folder", {read, update, create, append});
+  refuses(folder / "pipe", "a pipe", {read, update, create, append});
+  refuses(folder / "link to pipe", "a pipe", {read, update, create, append});
+  refuses("/dev/zero", "a device", {read, update, create, append});
+  write_file(path, "text");
+  fs::create_symlink("bytes", folder / "link");
+  EXPECT_EQ(text_at(ByteFile(folder / "link", read), 0, 4), "text");
+  fs::create_symlink("self", folder / "self");
+  EXPECT_THAT(error_of([&] { ByteFile(folder / "self", read); }), HasSubstr("self: can't be opened: Too many levels of symbolic links"));
+  EXPECT_THAT(error_of([&] { ByteFile(path / "below", read); }), HasSubstr("below: can't be opened: Not a directory"));
+}
+
+TEST_F(ByteFiles, AreStampedAnewByEveryChange) {
+  write_file(path, "text");
+  const FileStamp before = ByteFile(path, read).stamp();
+  EXPECT_EQ(ByteFile(path, read).stamp(), before);
+  put(ByteFile(path, update), 0, "T");
+  fs::last_write_time(path, fs::file_time_type::clock::now() + std::chrono::seconds(1));
+  const FileStamp after = ByteFile(path, read).stamp();
+  EXPECT_EQ(after.bytes, before.bytes);
+  EXPECT_NE(after.modified, before.modified);
+  EXPECT_NE(after.changed, before.changed);
+  write_file(path, "text");
+  EXPECT_NE(ByteFile(path, read).stamp().inode, after.inode);
 }
 
 TEST_F(ByteFiles, AFullDiskIsAnError) {
-  if (!fs::is_character_file("/dev/full")) GTEST_SKIP() << "no /dev/full here";
-  const ByteFile full("/dev/full", update);
-  EXPECT_THAT(error_of([&] { put(full, 0, "x"); }), HasSubstr("/dev/full: can't be written: No space left"));
+  struct rlimit limit {}, none {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  none.rlim_max = limit.rlim_max;
+  std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  const std::string error = error_of([&] { put(ByteFile(path, create), 0, "x"); });
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  EXPECT_EQ(error, path.string() + ": can't be written: File too large");
 }
 
 TEST_F(ByteFiles, StayOpenWhenMoved) {
@@ -98,17 +139,18 @@ TEST_F(ByteFiles, StayOpenWhenMoved) {
   EXPECT_EQ(read_file(path), "moved");
 }
 
-TEST_F(ByteFiles, StayOpenUntilOthersAreUsed) {
-  OpenFiles files(2);
-  for (const char* name : {"a", "b", "c"}) write_file(folder / name, name);
+TEST_F(ByteFiles, StayOpenAsLongAsThereIsRoomForThem) {
+  OpenFiles files(update, 2);
+  for (const char* name : {"a", "b", "c", "d"}) write_file(folder / name, name);
+  for (const char* name : {"a", "b", "c", "d"}) EXPECT_EQ(text_at(files[folder / name], 0, 1), name);
+  for (const char* name : {"a", "b", "c"}) fs::remove(folder / name);
   put(files[folder / "a"], 0, "1");
-  fs::remove(folder / "a");
   EXPECT_EQ(text_at(files[folder / "a"], 0, 1), "1") << "still open";
-  EXPECT_EQ(text_at(files[folder / "b"], 0, 1), "b");
-  EXPECT_EQ(text_at(files[folder / "a"], 0, 1), "1") << "used later than b";
-  EXPECT_EQ(text_at(files[folder / "c"], 0, 1), "c");
-  EXPECT_EQ(text_at(files[folder / "b"], 0, 1), "b") << "opened again";
-  EXPECT_THAT(error_of([&] { files[folder / "a"]; }), HasSubstr("can't be opened"));
+  EXPECT_EQ(text_at(files[folder / "b"], 0, 1), "b") << "still open";
+  EXPECT_EQ(text_at(files[folder / "d"], 0, 1), "d") << "the last one of the others is, too";
+  EXPECT_THAT(error_of([&] { files[folder / "c"]; }), HasSubstr("can't be opened"));
+  files.close(folder / "a");
+  EXPECT_THAT(error_of([&] { files[folder / "a"]; }), HasSubstr("can't be opened")) << "closed, and gone";
 }
 
 TEST_F(ByteFiles, AdviceChangesNothing) {

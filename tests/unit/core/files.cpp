@@ -54,6 +54,26 @@ TEST(Files, ErrorsNameTheFile) {
   EXPECT_THAT(error_of([&] { read_file(folder.path()); }), AllOf(HasSubstr(folder.path().string()), HasSubstr("is a folder")));
   EXPECT_THAT(error_of([&] { write_file(folder / "no/file", "x"); }), HasSubstr("no/file.part: can't be created"));
   EXPECT_THAT(error_of([&] { commit_file(folder / "nothing"); }), HasSubstr("nothing.part"));
+  fs::create_directory(folder / "taken");
+  EXPECT_THAT(error_of([&] { write_file(folder / "taken", "x"); }), HasSubstr("taken: can't be renamed from its .part: "));
+  EXPECT_FALSE(fs::exists(part_of(folder / "taken")));
+}
+
+TEST(Files, NamesThatAreTooLongAreFoundBeforehand) {
+  const TemporaryDirectory folder;
+  EXPECT_NO_THROW(check_fits(folder.path(), "a/b/" + std::string(255, 'c')));
+  EXPECT_THAT(error_of([&] { check_fits(folder.path(), "a/" + std::string(256, 'c') + "/d"); }), HasSubstr("ccc: File name too long"));
+  std::string below = "a";
+  while (below.size() < 4096) below += "/" + std::string(99, 'b');
+  EXPECT_THAT(error_of([&] { check_fits(folder.path(), below); }), HasSubstr("is too long a name for what goes below it"));
+}
+
+TEST(Files, GrowAtTheirEnd) {
+  const TemporaryDirectory folder;
+  append_to_file(folder / "file", "one\n");
+  append_to_file(folder / "file", "two\n");
+  EXPECT_EQ(read_file(folder / "file"), "one\ntwo\n");
+  EXPECT_THAT(error_of([&] { append_to_file(folder / "no/file", "x"); }), HasSubstr("no/file: can't be created: No such file"));
 }
 
 std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
@@ -102,7 +122,7 @@ TEST(Digests, OfPartsOfAFileAreThoseOfTheirBytes) {
   const auto error = [&](const char* name, uint64_t end) {
     return error_of([&] { add_file_bytes(digest, folder / name, 0, end); });
   };
-  EXPECT_THAT(error("file", text.size() + 1), HasSubstr("file: ends before byte"));
+  EXPECT_THAT(error("file", text.size() + 1), HasSubstr("(truncated)"));
   EXPECT_THAT(error("nothing", 1), HasSubstr("nothing: can't be opened"));
 }
 

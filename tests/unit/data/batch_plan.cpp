@@ -15,7 +15,7 @@ constexpr int64_t windows = 1000;
 std::vector<int64_t> sequences(uint64_t seed, int64_t step, int64_t global, int64_t micro, int ranks) {
   std::vector<int64_t> all;
   for (int r = 0; r < ranks; ++r)
-    for (const auto& batch : BatchPlan(seed, global, micro, windows, r, ranks).micro_batches(step))
+    for (const auto& batch : BatchPlan(seed, global, micro, windows, r, ranks).micro_batches((step - 1) * global))
       all.insert(all.end(), batch.begin(), batch.end());
   return all;
 }
@@ -43,7 +43,7 @@ TEST(BatchPlan, DoesNotDependOnRanksOrMicroBatches) {
 
 TEST(BatchPlan, MicroBatchesAreFullExceptTheLast) {
   for (int r = 0; r < 3; ++r) {
-    const auto batches = BatchPlan(5, 22, 3, windows, r, 3).micro_batches(4);  // 7, 7 and 8 sequences
+    const auto batches = BatchPlan(5, 22, 3, windows, r, 3).micro_batches(66);  // 7, 7 and 8 sequences
     ASSERT_EQ(batches.size(), 3u);
     EXPECT_EQ(batches[0].size(), 3u);
     EXPECT_EQ(batches[1].size(), 3u);
@@ -53,7 +53,7 @@ TEST(BatchPlan, MicroBatchesAreFullExceptTheLast) {
 
 TEST(BatchPlan, RanksMayHaveNothingToDo) {
   std::vector<size_t> micro_batches;
-  for (int r = 0; r < 5; ++r) micro_batches.push_back(BatchPlan(5, 2, 4, windows, r, 5).micro_batches(1).size());
+  for (int r = 0; r < 5; ++r) micro_batches.push_back(BatchPlan(5, 2, 4, windows, r, 5).micro_batches(0).size());
   EXPECT_EQ(std::ranges::count(micro_batches, 0u), 3);
   EXPECT_EQ(std::ranges::count(micro_batches, 1u), 2);
 }

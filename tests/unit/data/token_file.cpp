@@ -2,7 +2,11 @@
 #include "data/token_file.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "support/errors.hpp"
@@ -25,25 +29,23 @@ std::vector<uint16_t> counting(int n, int first = 0) {
   std::iota(tokens.begin(), tokens.end(), static_cast<uint16_t>(first));
   return tokens;
 }
-std::vector<uint16_t> copied(std::span<const uint16_t> tokens) { return {tokens.begin(), tokens.end()}; }
+std::vector<uint16_t> all_tokens(const TokenSet& set, size_t i = 0) {
+  std::vector<uint16_t> tokens(static_cast<size_t>(set.files()[i].size));
+  set.read(set.files()[i], 0, tokens);
+  return tokens;
+}
 
 TEST(TokenFile, ReadsRawTokensAndShardsAlike) {
   const TemporaryDirectory folder;
   const std::vector<uint16_t> tokens{7, 0, 65535, 256, 1};
-  EXPECT_EQ(copied(TokenFile(write_tokens(folder / "raw.bin", tokens)).tokens()), tokens);
-  EXPECT_EQ(copied(TokenFile(write_token_shard(folder / "shard.bin", tokens, 5)).tokens()), tokens);
-}
-
-TEST(TokenFile, GoesOnAfterAMove) {
-  const TemporaryDirectory folder;
-  TokenFile first(write_tokens(folder / "raw.bin", counting(9)));
-  const TokenFile second(std::move(first));
-  EXPECT_EQ(copied(second.tokens()), counting(9));
+  const TokenSet set({write_tokens(folder / "raw.bin", tokens), write_token_shard(folder / "shard.bin", tokens, 5)}, "");
+  EXPECT_EQ(all_tokens(set, 0), tokens);
+  EXPECT_EQ(all_tokens(set, 1), tokens);
 }
 
 TEST(TokenFile, ErrorsNameTheFile) {
   const TemporaryDirectory folder;
-  const auto error = [&](const fs::path& path) { return error_of([&] { TokenFile{path}; }); };
+  const auto error = [&](const fs::path& path) { return error_of([&] { token_file(path); }); };
   test::write_bytes<char>(folder / "empty.bin", {});
   test::write_bytes<char>(folder / "odd.bin", {1, 2, 3});
   write_token_shard(folder / "long.bin", counting(6), 5);
@@ -57,7 +59,7 @@ TEST(TokenFile, ErrorsNameTheFile) {
   EXPECT_THAT(error(folder / "short.bin"), HasSubstr("short.bin: its header promises 5 tokens, but 1032 bytes hold 4"));
   EXPECT_THAT(error(folder / "negative.bin"), HasSubstr("negative.bin: its header promises 0 tokens"));
   EXPECT_THAT(error(folder / "headless.bin"), HasSubstr("headless.bin: its header promises 4 tokens"));
-  EXPECT_THAT(error(folder.path()), HasSubstr("is not a regular file"));
+  EXPECT_THAT(error(folder.path()), HasSubstr("is a folder, not a file"));
 }
 
 /// Three files, of 10, 3 and 6 tokens: 100…109, 200…202, 300…305.
@@ -78,7 +80,7 @@ TEST_F(TokenSets, WindowsBeginEverywhereAndNeverCrossAFile) {
       for (int64_t begin = 0; begin + length < std::ssize(tokens); ++begin)
         expected.emplace_back(tokens.begin() + begin, tokens.begin() + begin + length + 1);
     ASSERT_EQ(set.windows(length), std::ssize(expected)) << length;
-    for (int64_t i = 0; i < set.windows(length); ++i) EXPECT_EQ(copied(set.window(i, length)), expected[static_cast<size_t>(i)]);
+    for (int64_t i = 0; i < set.windows(length); ++i) EXPECT_EQ(set.window(i, length), expected[static_cast<size_t>(i)]);
     EXPECT_THROW((void)set.window(set.windows(length), length), Error);
   }
 }
@@ -101,7 +103,7 @@ TEST_F(TokenSets, ConsecutiveWindowsPredictEachTokenOfAFileOnce) {
 
 TEST_F(TokenSets, ErrorsNameTheKey) {
   EXPECT_THAT(error_of([&] { TokenSet({}, "data.train"); }), HasSubstr("data.train: names no token file"));
-  EXPECT_THAT(error_of([&] { TokenSet({"/no/such.bin"}, "data.train"); }), HasSubstr("data.train: /no/such.bin doesn't exist"));
+  EXPECT_THAT(error_of([&] { TokenSet({"/no/such.bin"}, "data.train"); }), HasSubstr("data.train: /no/such.bin: can't be opened: No such file"));
   EXPECT_THAT(error_of([&] { (void)set.windows(10); }), AllOf(HasSubstr("data.train (run.toml:4)"), HasSubstr("holds 10 tokens"),
                                                               HasSubstr("takes 11")));
   EXPECT_THAT(error_of([&] { (void)set.consecutive_windows(10); }), HasSubstr("data.train (run.toml:4)"));
@@ -109,41 +111,52 @@ TEST_F(TokenSets, ErrorsNameTheKey) {
 }
 
 TEST_F(TokenSets, AnIdOverTheVocabularyIsNamedWithItsPlace) {
-  EXPECT_NO_THROW((void)set.check_blocks({0, set.blocks()}, 306));
-  EXPECT_EQ(error_of([&] { (void)set.check_blocks({0, set.blocks()}, 305); }),
-            "data.train (run.toml:4): " + paths[2] + ": token 5 is 305, and model.vocabulary is 305");
-  EXPECT_NO_THROW((void)set.check_blocks({0, 2}, 305)) << "the last block is another rank's";
+  const TokenSet smaller(paths, "data.train (run.toml:4)", 305);
+  EXPECT_EQ(smaller.window(smaller.windows(1) - 2, 1), (std::vector<uint16_t>{303, 304}));
+  const std::string error = "data.train (run.toml:4): " + paths[2] + ": token 5 is 305, and model.vocabulary is 305";
+  EXPECT_EQ(error_of([&] { (void)smaller.window(smaller.windows(1) - 1, 1); }), error);
+  EXPECT_EQ(error_of([&] { (void)smaller.consecutive_window(smaller.consecutive_windows(1) - 1, 1); }), error);
 }
 
-TEST_F(TokenSets, DigestsDoNotDependOnHowBlocksAreSharedOut) {
-  ASSERT_EQ(set.blocks(), 3);
-  const std::string whole = set.check_blocks({0, 3}, 65536);
-  EXPECT_EQ(whole.size(), 3 * 32u);
-  for (const int64_t ranks : {2, 3, 5}) {
-    std::string shared;
-    for (int64_t r = 0; r < ranks; ++r) shared += set.check_blocks(split(set.blocks(), r, ranks), 65536);
-    EXPECT_EQ(shared, whole) << ranks;
+TEST_F(TokenSets, MoreFilesThanMayBeOpenAreReadInTurn) {
+  struct rlimit limit {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  std::vector<std::string> many;
+  for (uint16_t i = 0; i < 100; ++i) many.push_back(write_tokens(folder / concat(i, ".bin"), counting(3, i)));
+  struct rlimit few = limit;
+  few.rlim_max = few.rlim_cur = 64;
+  const pid_t child = ::fork();  // which can't take a hard limit back
+  if (child == 0) {
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    const TokenSet set_of_many(many, "data.train");
+    bool right = true;
+    for (const int i : {0, 99, 1, 98})
+      for (int64_t file = i; file < 100; file += 7) right = right && all_tokens(set_of_many, static_cast<size_t>(file)) == counting(3, static_cast<int>(file));
+    ::_exit(right ? 0 : 1);
   }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
-TEST_F(TokenSets, DigestsAreOfTheTokensNotOfTheFile) {
-  const auto digest = [](const std::string& path) { return TokenSet({path}, "").check_blocks({0, 1}, 65536); };
-  EXPECT_EQ(digest(write_token_shard(folder / "shard.bin", files[0], 10)), digest(paths[0]));
-  auto other = files[0];
-  ++other.back();
-  EXPECT_NE(digest(write_tokens(folder / "other.bin", other)), digest(paths[0]));
-}
-
-TEST(TokenSet, BlocksOfALongFileAreCheckedToTheLastToken) {
-  const TemporaryDirectory folder;
-  constexpr int64_t block = int64_t{1} << 25;
-  write_tokens(folder / "long.bin", {});
-  fs::resize_file(folder / "long.bin", 2 * block);  // zeros, without a page on the disk
-  test::write_bytes<uint16_t>(folder / "long.bin", {3, 4, 60'000}, std::ios::app);
-  const TokenSet set({(folder / "long.bin").string()}, "data.train");
-  ASSERT_EQ(set.blocks(), 2);
-  EXPECT_EQ(set.check_blocks({0, 1}, 50'000) + set.check_blocks({1, 2}, 65536), set.check_blocks({0, 2}, 65536));
-  EXPECT_THAT(error_of([&] { (void)set.check_blocks({1, 2}, 50'000); }), HasSubstr(concat("token ", block + 2, " is 60000")));
+/// Of a run's files, some hours later.
+TEST_F(TokenSets, FilesThatHaveChangedAreNotReadAnyMore) {
+  const auto later = [](const std::string& path) { fs::last_write_time(path, fs::file_time_type::clock::now() + std::chrono::hours(1)); };
+  const auto says = [&](size_t i) {
+    return error_of([&] { (void)all_tokens(set, i); });
+  };
+  write_tokens(paths[0], counting(10, 500));
+  later(paths[0]);
+  EXPECT_THAT(says(0), AllOf(HasSubstr("data.train (run.toml:4): " + paths[0]), HasSubstr("has been changed while it is used")));
+  fs::resize_file(paths[2], 4);
+  EXPECT_THAT(says(2), AllOf(HasSubstr(paths[2]), HasSubstr("has been changed")));
+  EXPECT_NO_THROW((void)all_tokens(set, 1));
+  const TokenSet before({paths[1]}, "");
+  EXPECT_EQ(all_tokens(before), files[1]);
+  write_token_shard(folder / "new", counting(3, 900), 3);
+  fs::rename(folder / "new", paths[1]);
+  EXPECT_EQ(all_tokens(before), files[1]) << "replaced, and still open";
+  EXPECT_EQ(all_tokens(set, 1), files[1]) << "still open here, too";
 }
 
 }  // namespace

@@ -1,0 +1,29 @@
+#include "average/pieces.hpp"
+
+#include <iterator>
+
+#include "checkpoint/placed_file.hpp"
+#include "core/hash.hpp"
+#include "core/log.hpp"
+
+namespace lawa::detail {
+
+std::string work_text(const AveragingOrder& order, size_t averages, int64_t elements) {
+  return concat(averages, " averages of ", order.stops.size(), " checkpoints; at most ",
+                bytes_text(static_cast<double>(order.bytes(elements))), " of weights held a rank");
+}
+
+void add_checksums(std::span<const float> values, NumberFormat format, std::vector<uint64_t>& sums) {
+  std::vector<std::byte> stored(values.size() * static_cast<size_t>(bytes_of(format)));
+  from_floats(values, format, stored);
+  std::ranges::copy(block_checksums(stored, format), std::back_inserter(sums));
+}
+
+std::string joint_digest(const Communicator& comm, const std::vector<uint64_t>& mine) {
+  Digest digest;
+  for (const std::string& part : comm.gather_on(0, {reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(uint64_t)}))
+    digest.add(std::as_bytes(std::span(part)));
+  return comm.broadcast(digest.hex());
+}
+
+}  // namespace lawa::detail

@@ -1,0 +1,41 @@
+// How averages are worked through: piece by piece of what a rank owns. Inside average only.
+#pragma once
+#include "average/streamed.hpp"
+#include "comm/communicator.hpp"
+#include "core/number_format.hpp"
+#include "core/stop_request.hpp"
+#include "params/shard_layout.hpp"
+
+namespace lawa::detail {
+
+inline constexpr int64_t most_elements = int64_t{1} << 16;  ///< of a piece: what a few checkpoints hold of it stays in the caches
+
+inline Rounding rounding_to(NumberFormat format) {
+  return format == NumberFormat::bfloat16 ? Rounding::bfloat16 : Rounding::float32;
+}
+
+/// "412 averages of 60 checkpoints; at most 40 MB of weights held a rank", where pieces have `elements` elements.
+std::string work_text(const AveragingOrder& order, size_t averages, int64_t elements);
+
+/// f(piece) for consecutive pieces of a range.
+template <class F>
+void for_each_piece(Range range, int64_t elements, F&& f) {
+  for (int64_t begin = range.begin; begin < range.end; begin += elements) f(Range{begin, std::min(begin + elements, range.end)});
+}
+/// f(piece) for consecutive pieces of what this rank owns. Errors: Stopped, on a rank that was asked to.
+template <class F>
+void for_each_piece(const ShardLayout& layout, int64_t elements, F&& f) {
+  for (const auto& owned : layout.mine())
+    for_each_piece(owned.range, elements, [&](Range piece) {
+      stop_if_requested();
+      f(piece);
+    });
+}
+
+/// Adds the checksums that values, from the beginning of a block on, have in a file.
+void add_checksums(std::span<const float> values, NumberFormat format, std::vector<uint64_t>& sums);
+
+/// The digest of an array (digest_of) of which every rank has some blocks' checksums, in the order of the ranks. Collective.
+std::string joint_digest(const Communicator& comm, const std::vector<uint64_t>& mine);
+
+}  // namespace lawa::detail

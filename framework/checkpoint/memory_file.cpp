@@ -1,0 +1,57 @@
+#include "checkpoint/memory_file.hpp"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "core/error.hpp"
+
+namespace lawa {
+
+namespace {
+
+/// A folder in memory, or else the one for temporary files, with room for what HDF5 writes of a file before its numbers are there.
+std::filesystem::path folder_with_room() {
+  constexpr uintmax_t enough = uintmax_t{1} << 26;
+  std::error_code error;
+  for (const std::filesystem::path folder : {std::filesystem::path("/dev/shm"), std::filesystem::temp_directory_path(error)})
+    if (!folder.empty() && std::filesystem::space(folder, error).available >= enough && !error && ::access(folder.c_str(), W_OK) == 0) return folder;
+  fail(__FILE__, __LINE__, "neither /dev/shm nor the folder for temporary files (TMPDIR) has ", enough, " bytes free");
+}
+
+}  // namespace
+
+MemoryFile::MemoryFile(int64_t most_bytes) : name_(folder_with_room() / "lawa_XXXXXX") {
+  struct rlimit limit {};
+  LAWA_CHECK(::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || static_cast<uint64_t>(most_bytes) <= limit.rlim_cur,
+             "a file of some ", most_bytes, " bytes, and this process may write at most ", limit.rlim_cur, " (ulimit -f)");
+  descriptor_ = ::mkostemp(name_.data(), O_CLOEXEC);
+  LAWA_CHECK(descriptor_ >= 0, name_, ": can't be created: ", std::strerror(errno));
+}
+MemoryFile::~MemoryFile() {
+  ::unlink(name_.c_str());
+  ::close(descriptor_);
+}
+
+void MemoryFile::copy_to(const ByteFile& file) const {
+  const off_t size = ::lseek(descriptor_, 0, SEEK_END);
+  LAWA_CHECK(size >= 0, "a file in memory can't be measured: ", std::strerror(errno));
+  file.reserve(size);
+  std::vector<std::byte> piece;
+  for (off_t begin = 0, end = 0; (begin = ::lseek(descriptor_, end, SEEK_DATA)) >= 0;) {  // from one written part to the next
+    end = ::lseek(descriptor_, begin, SEEK_HOLE);
+    for (off_t at = begin; at < end; at += std::ssize(piece)) {
+      piece.resize(static_cast<size_t>(std::min<off_t>(end - at, 1 << 20)));
+      LAWA_CHECK(::pread(descriptor_, piece.data(), piece.size(), at) == std::ssize(piece), "a file in memory can't be read");
+      file.write(at, piece);
+    }
+  }
+}
+
+}  // namespace lawa

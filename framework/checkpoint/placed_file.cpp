@@ -1,0 +1,230 @@
+#include "checkpoint/placed_file.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "core/error.hpp"
+#include "core/hash.hpp"
+#include "params/shard_layout.hpp"
+
+namespace lawa {
+
+Json FlatHeader::to_json() const {
+  return {{"kind", kind},       {"step", step}, {"trained_tokens", trained_tokens}, {"trajectory_hash", trajectory_hash},
+          {"config_hash", config_hash}, {"git", git},   {"table", table.to_json()},         {"config", config},
+          {"provenance", provenance}};
+}
+
+FlatHeader FlatHeader::from_json(const Json& json, const std::string& place) {
+  return {.kind = json.at("kind"), .step = json.at("step"), .trained_tokens = json.at("trained_tokens"),
+          .trajectory_hash = json.at("trajectory_hash"), .config_hash = json.at("config_hash"), .git = json.at("git"),
+          .table = ParameterTable::from_json(json.at("table"), place), .config = json.at("config"), .provenance = json.at("provenance")};
+}
+
+// ---- places ----------------------------------------------------------------------------------------------------------------
+
+std::vector<Segment>::const_iterator Places::first_behind(int64_t element) const {
+  return std::ranges::upper_bound(segments, element, {}, [](const Segment& segment) { return segment.elements.end; });
+}
+
+bool Places::one_format() const {
+  return !segments.empty() && std::ranges::all_of(segments, [&](const Segment& segment) { return segment.format == segments[0].format; });
+}
+
+NumberFormat Places::format() const {
+  LAWA_CHECK(one_format(), "an array in several formats, or in none");
+  return segments[0].format;
+}
+
+int64_t Places::bytes(Range elements) const {
+  int64_t all = 0;
+  for_each_part(elements, [&](const Part& part) { all += part.bytes(); });
+  return all;
+}
+
+Json Places::to_json() const {
+  Json list = Json::array();
+  for (const Segment& segment : segments) list.push_back({segment.elements.end, segment.offset, segment.format});
+  return {list, checksums ? Json(*checksums) : Json()};
+}
+
+Places Places::from_json(const Json& json) {
+  Places places;
+  for (const Json& entry : json.at(0)) places.segments.push_back({{places.size(), entry.at(0)}, entry.at(1), entry.at(2)});
+  if (!json.at(1).is_null()) places.checksums = json.at(1).get<int64_t>();
+  return places;
+}
+
+const Places& PlacedFile::places(const std::string& array) const {
+  const auto found = arrays.find(array);
+  LAWA_CHECK(found != arrays.end(), path.string(), ": has no array /", array);
+  return found->second;
+}
+
+Json PlacedFile::to_json() const {
+  Json places = Json::object();
+  for (const auto& [name, array] : arrays) places[name] = array.to_json();
+  return {{"path", path.string()}, {"header", header.to_json()}, {"arrays", places}};
+}
+
+PlacedFile PlacedFile::from_json(const Json& json) {
+  const std::string path = json.at("path");
+  PlacedFile file{.path = path, .header = FlatHeader::from_json(json.at("header"), path), .arrays = {}};
+  for (const auto& [name, places] : json.at("arrays").items()) file.arrays.emplace(name, Places::from_json(places));
+  return file;
+}
+
+// ---- checksums -------------------------------------------------------------------------------------------------------------
+
+int64_t block_count(int64_t size) { return (size + block_size - 1) / block_size; }
+
+std::vector<uint64_t> block_checksums(std::span<const std::byte> stored, NumberFormat format) {
+  const auto block = static_cast<size_t>(block_size * bytes_of(format));
+  std::vector<uint64_t> sums;
+  for (size_t begin = 0; begin < stored.size(); begin += block)
+    sums.push_back(hash64(stored.subspan(begin, std::min(block, stored.size() - begin))));
+  return sums;
+}
+
+std::string digest_of(std::span<const uint64_t> checksums) {
+  Digest digest;
+  digest.add(std::as_bytes(checksums));
+  return digest.hex();
+}
+
+namespace {
+
+/// Errors: the range doesn't begin and end between blocks (or at the very end).
+void check_whole_blocks(Range range, int64_t size) {
+  LAWA_CHECK(range.begin >= 0 && range.end <= size && range.begin % block_size == 0 && (range.end % block_size == 0 || range.end == size),
+             "elements [", range.begin, ", ", range.end, ") of ", size, " are not whole blocks of ", block_size);
+}
+
+/// A part's bytes among those of its range.
+template <class Byte>
+std::span<Byte> bytes_in(std::span<Byte> range, const Places::Part& part) {
+  return range.subspan(static_cast<size_t>(part.bytes_before), static_cast<size_t>(part.bytes()));
+}
+
+}  // namespace
+
+// ---- reading ---------------------------------------------------------------------------------------------------------------
+
+PlacedReader::PlacedReader(OpenFiles& files, std::filesystem::path path, const Places& places, const ParameterTable& table,
+                           std::string array)
+    : files_(files), path_(std::move(path)), places_(places), table_(table), array_(std::move(array)) {}
+
+/// Into `out`, if the stored bytes are as many, else into room of its own.
+std::span<const std::byte> PlacedReader::read_stored(Range range, std::span<std::byte> out) {
+  if (places_.checksums) check_whole_blocks(range, places_.size());
+  const int64_t bytes = places_.bytes(range);
+  if (bytes != std::ssize(out)) {
+    stored_.resize(static_cast<size_t>(bytes));
+    out = stored_;
+  }
+  const ByteFile& file = files_[path_];
+  places_.for_each_part(range, [&](const Places::Part& part) { file.read(part.offset, bytes_in(out, part)); });
+  bytes_ += bytes;
+  if (places_.checksums) verify(range, out);
+  return out;
+}
+
+void PlacedReader::verify(Range range, std::span<const std::byte> stored) const {
+  const int64_t first = range.begin / block_size;
+  const auto found = block_checksums(stored, places_.format());
+  std::vector<uint64_t> expected(found.size());
+  files_[path_].read(*places_.checksums + first * static_cast<int64_t>(sizeof(uint64_t)), std::as_writable_bytes(std::span(expected)));
+  const auto damaged = std::ranges::mismatch(expected, found).in1 - expected.begin();
+  if (damaged == std::ssize(expected)) return;
+  const int64_t begin = (first + damaged) * block_size;
+  std::string tensors;
+  for (const auto& segment : table_.segments({begin, begin + block_size}))
+    tensors += (tensors.empty() ? "" : ", ") + segment.parameter->name;
+  fail(__FILE__, __LINE__, path_.string(), ": /", array_, " is damaged in block ", first + damaged, ", elements from ", begin, " (",
+       tensors, "): its checksum doesn't verify");
+}
+
+void PlacedReader::read(Range range, std::span<float> out) {
+  LAWA_CHECK(std::ssize(out) == range.size(), "room for ", out.size(), " of ", range.size(), " elements");
+  const auto wide = [](const Segment& segment) { return segment.format == NumberFormat::float64; };
+  LAWA_CHECK(std::ranges::none_of(places_.segments, wide), path_.string(), ": /", array_, " holds float64");
+  const auto stored = read_stored(range, std::as_writable_bytes(out));
+  if (stored.data() == std::as_bytes(out).data()) return;
+  places_.for_each_part(range, [&](const Places::Part& part) {
+    to_floats(bytes_in(stored, part), part.format, out.subspan(static_cast<size_t>(part.before), static_cast<size_t>(part.elements)));
+  });
+}
+
+void PlacedReader::read(Range range, std::span<double> out) {
+  LAWA_CHECK(places_.format() == NumberFormat::float64, path_.string(), ": /", array_, " holds ", name_of(places_.format()), ", not float64");
+  LAWA_CHECK(std::ssize(out) == range.size(), "room for ", out.size(), " of ", range.size(), " elements");
+  read_stored(range, std::as_writable_bytes(out));
+}
+
+std::vector<uint64_t> PlacedReader::stored_checksums() const {
+  LAWA_CHECK(places_.checksums, path_.string(), ": /", array_, " has no checksums");
+  std::vector<uint64_t> sums(static_cast<size_t>(block_count(places_.size())));
+  files_[path_].read(*places_.checksums, std::as_writable_bytes(std::span(sums)));
+  return sums;
+}
+
+std::vector<uint64_t> PlacedReader::checksums_of(Range range) {
+  constexpr int64_t some_elements = 16 * block_size;
+  std::vector<uint64_t> sums;
+  for (int64_t begin = range.begin; begin < range.end; begin += some_elements) {
+    const auto stored = read_stored({begin, std::min(begin + some_elements, range.end)}, {});
+    std::ranges::copy(block_checksums(stored, places_.format()), std::back_inserter(sums));
+  }
+  return sums;
+}
+
+// ---- writing ---------------------------------------------------------------------------------------------------------------
+
+PlacedWriter::PlacedWriter(OpenFiles& files, std::filesystem::path part, Places places)
+    : files_(files), part_(std::move(part)), places_(std::move(places)) {}
+
+void PlacedWriter::write_stored(Range range, std::span<const std::byte> stored) {
+  check_whole_blocks(range, places_.size());
+  LAWA_CHECK(std::ssize(stored) == places_.bytes(range), stored.size(), " bytes for ", range.size(), " elements");
+  checksums_[range.begin] = block_checksums(stored, places_.format());
+  const ByteFile& file = files_[part_];
+  places_.for_each_part(range, [&](const Places::Part& part) { file.write(part.offset, bytes_in(stored, part)); });
+}
+
+void PlacedWriter::write(Range range, std::span<const float> values) {
+  if (places_.format() == NumberFormat::float32) return write_stored(range, std::as_bytes(values));
+  stored_.resize(values.size() * static_cast<size_t>(bytes_of(places_.format())));
+  from_floats(values, places_.format(), stored_);
+  write_stored(range, stored_);
+}
+
+void PlacedWriter::write(Range range, std::span<const double> values) {
+  LAWA_CHECK(places_.format() == NumberFormat::float64, part_.string(), ": holds ", name_of(places_.format()), ", not float64");
+  write_stored(range, std::as_bytes(values));
+}
+
+void PlacedWriter::begin_writing_back(Range range) const {
+  const ByteFile& file = files_[part_];
+  places_.for_each_part(range, [&](const Places::Part& part) { file.begin_writing_back(part.offset, part.bytes()); });
+}
+
+void PlacedWriter::bring_back(Range range) const {
+  const ByteFile& file = files_[part_];
+  places_.for_each_part(range, [&](const Places::Part& part) { file.bring_back(part.offset, part.bytes()); });
+}
+
+void PlacedWriter::verify(Range range) {
+  stored_.resize(static_cast<size_t>(places_.bytes(range)));
+  const ByteFile& file = files_[part_];
+  places_.for_each_part(range, [&](const Places::Part& part) { file.read(part.offset, bytes_in(std::span(stored_), part)); });
+  LAWA_CHECK(block_checksums(stored_, places_.format()) == checksums_.at(range.begin), part_.string(),
+             ": what was read back isn't what was written (elements from ", range.begin, ")");
+}
+
+std::vector<uint64_t> PlacedWriter::checksums() const {
+  std::vector<uint64_t> all;
+  for (const auto& [begin, sums] : checksums_) all.insert(all.end(), sums.begin(), sums.end());
+  return all;
+}
+
+}  // namespace lawa

@@ -1,0 +1,50 @@
+"""Environments of processes that meet an error of the system, or whose calls are counted: tests/support/fault.c says what there is."""
+import functools
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import ROOT
+
+
+@functools.cache
+def library():
+    """The path of the library that is preloaded; it is compiled once, and gone with this process."""
+    library.folder = tempfile.TemporaryDirectory()
+    path = Path(library.folder.name) / "fault.so"
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", path, ROOT / "tests" / "support" / "fault.c", "-ldl"],
+                   check=True)
+    return str(path)
+
+
+def fault(what, calls, path="", nth="1+", rank=None):
+    """The n-th of these calls ("read,write") meets `what` ("EIO", "SIGSTOP") in a rank, or in all, on files with `path` in their names."""
+    variables = {"LD_PRELOAD": library(), "FAULT": what, "FAULT_CALL": calls, "FAULT_PATH": path, "FAULT_NTH": str(nth)}
+    return variables if rank is None else variables | {"FAULT_RANK": str(rank)}
+
+
+def counting(file, path=""):
+    """Counts the calls on files with `path` in their names; counts(file) reads them when the process has ended."""
+    return {"LD_PRELOAD": library(), "COUNT_FILE": str(file), "COUNT_PATH": path}
+
+
+@dataclass(frozen=True)
+class Count:
+    """The calls of a kind on a file that a rank has made, and the bytes that they have read or written."""
+    rank: int
+    call: str
+    calls: int
+    bytes: int
+    path: str
+
+
+def counts(file):
+    """What the processes of counting(file) have left there."""
+    found = []
+    for left in sorted(Path(file).parent.glob(f"{Path(file).name}.*")):
+        for line in left.read_text().splitlines():
+            call, calls, size, path = line.split(" ", 3)
+            found.append(Count(int(left.suffix[1:]), call, int(calls), int(size), path))
+    return found
