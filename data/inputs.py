@@ -23,6 +23,12 @@ def suffix(path):
     return Path(path.stem).suffix.lower() if compression(path) else path.suffix.lower()
 
 
+def identity(path):
+    """What tells a file from others, whatever it is called."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
 @dataclass
 class Inputs:
     """`files`: list of (name, Path); `skipped`: dict of reason to names. Names are printable and relative to the input."""
@@ -32,6 +38,25 @@ class Inputs:
 
     def skip(self, name, reason):
         self.skipped.setdefault(reason, []).append(printable(name))
+
+    def leave_out(self, others, reason):
+        """Skips the files that `others`, of the same form, holds too, by whatever path."""
+        theirs = {identity(path) for _, path in others.files}
+        for name, path in self.files:
+            if identity(path) in theirs:
+                self.skip(name, reason)
+        self.files = [(name, path) for name, path in self.files if identity(path) not in theirs]
+
+    def leave_out_repeats(self):
+        """Skips a file that was named before, by whatever path."""
+        seen, files = set(), []
+        for name, path in self.files:
+            if identity(path) in seen:
+                self.skip(name, "read already, by another path")
+            else:
+                files.append((name, path))
+            seen.add(identity(path))
+        self.files = files
 
     def line(self):
         """How many files are read, and which are not."""
@@ -130,4 +155,5 @@ def find_files(inputs, all_files=False, written=()):
             raise DataError(f"{printable(root)} is {word}, and the text is read several times: write it to a file first")
         else:
             found.files.append((printable(root.name), root))
+    found.leave_out_repeats()
     return found

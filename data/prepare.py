@@ -82,6 +82,10 @@ class OwnText:
         self.options, self.problems = options, Problems(options.skip_bad)
         self.inputs = self.find(options.inputs)
         self.held_out = self.find(options.validation) if options.validation else None
+        if self.held_out:
+            self.inputs.leave_out(self.held_out, "held out by --validation")
+            if not self.inputs.files:
+                raise DataError("nothing is left for training: --validation names every file of the input")
 
     def find(self, paths):
         written = [self.options.output / name for name in WRITTEN]
@@ -178,13 +182,15 @@ def prepare(options):
     check_options(options)
     paths = [options.output / name for name in WRITTEN]
     if not options.force:
-        for path in paths[:2]:
+        for path in paths:
             if path.exists():
                 raise DataError(f"{printable(path)} exists: choose another --output, or --force to replace it")
     make_tokenizer = choose_tokenizer(options)
     parts, lines = open_source(options)
     tokenizer, model = make_tokenizer(parts)
     meta = described(options, parts, tokenizer)
+    if "uint32" in meta["dtype"]:
+        print("prepare.py: warning: ids above 65,535 take 32 bits, and lawa train reads token files of 16 bits so far", file=sys.stderr)
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         for part, name in PARTS.items():
@@ -192,8 +198,9 @@ def prepare(options):
         if model:
             write_json(paths[2], model)
         write_json(paths[3], meta)
-        for stale in paths[2:]:
-            stale.unlink(missing_ok=True)
+        if paths[3].exists():   # of an earlier preparation; without it a tokenizer.json is somebody else's
+            for stale in paths[2:]:
+                stale.unlink(missing_ok=True)
         publish([path for path in paths if model or path.name != "tokenizer.json"])
     finally:
         for path in paths:

@@ -94,7 +94,7 @@ NumberFormat format_of_precision(const std::string& precision) {
 
 std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination,
                                                     const LockPatience& patience) {
-  std::set<fs::path> folders{destination};
+  std::set<fs::path> folders{(destination / "").parent_path()};  // "new/" is "new"
   for (const PlannedFile& file : files) folders.insert(file.path.parent_path());
   std::vector<std::unique_ptr<FileLock>> locks;
   for (const fs::path& folder : folders) locks.push_back(lock_to_write(folder, patience));

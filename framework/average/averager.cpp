@@ -73,11 +73,23 @@ std::vector<std::string> write_group(const Communicator& comm, const AveragingOu
       progress(range.end - first, layout.mine_size());
     });
     read_back.finish();
+    under_way.close();
   });
   if (options.fsync || comm.nodes() > 1) under_way.make_durable();  // else one node can't see what another one wrote
   totals.bytes_read += comm.sum(readers.bytes());
   totals.bytes_written += comm.sum(written);
   return under_way.commit(options.fsync);
+}
+
+/// work(), whose errors reach all ranks: when one leaves this, every rank has removed its parts, and may let others into the folder.
+template <class Work>
+auto all_end_together(const Communicator& comm, Work&& work) {
+  try {
+    return work();
+  } catch (const Error&) {
+    comm.barrier();
+    throw;
+  }
 }
 
 }  // namespace
@@ -102,7 +114,7 @@ AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& 
     const auto progress = [&](int64_t done, int64_t all) {
       log.progress(static_cast<int64_t>(group) * all + done, std::ssize(ends) * all, "elements of this rank");
     };
-    const std::vector<std::string> digests = write_group(comm, options, some, sources, progress, totals);
+    const auto digests = all_end_together(comm, [&] { return write_group(comm, options, some, sources, progress, totals); });
     for (size_t i = 0; i < some.size(); ++i) {
       totals.digests[place[begin + i]] = digests[i];
       if (committed) committed(place[begin + i], digests[i]);
@@ -145,6 +157,7 @@ ExistingAverage existing_average(const Communicator& comm, const fs::path& path)
     return opened;
   });
   const Json found = Json::parse(comm.broadcast(words));
+  LAWA_CHECK(!found["average"].is_null(), path.string(), ": isn't an average (it names no members)");
   std::vector<uint64_t> sums;
   comm.together([&] {
     OpenFiles open(ByteFile::Mode::read);

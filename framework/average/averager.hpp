@@ -48,9 +48,10 @@ AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& 
 std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,
                            const std::vector<Source>& sources, const std::string& place);
 
-/// What a file says of the average that it holds, and the digest of its weights, which are read and verified. Collective.
+/// What a file says of the average that it holds, and the digest of its weights, which are read and verified. Collective. Errors: damage;
+/// it isn't an average.
 struct ExistingAverage {
-  Json description;  ///< null: it isn't one
+  Json description;
   std::string digest;
 };
 ExistingAverage existing_average(const Communicator& comm, const std::filesystem::path& file);

@@ -56,6 +56,7 @@ std::vector<std::string> GroupOfFiles::commit(bool durably) {
       format_of(file.path).seal(file, checksums[i], durably);
       mine.push_back({i, digest_of(checksums[i])});
     }
+    parts_.clear();
   });
   std::vector<std::string> digests(files_.size());
   for (const std::string& text : comm_.gather(mine.dump()))

@@ -16,6 +16,8 @@ class GroupOfFiles {
   GroupOfFiles(const Communicator& comm, std::span<const PlannedFile> files, const std::vector<Source>& sources, NumberFormat format);
 
   PlacedWriter& operator[](size_t i) { return writers_[i]; }
+  /// Nothing more is written by this rank. Errors: a write that failed late.
+  void close() { open_.close_all(); }
   /// Every node makes what its ranks wrote durable. Collective.
   void make_durable() const;
   /// Completes the files and gives them their names. Returns their digests, on every rank. Collective.

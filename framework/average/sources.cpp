@@ -79,6 +79,7 @@ std::vector<PlacedFile> open_all(const std::vector<fs::path>& files) {
     LAWA_CHECK(newest.header.trajectory_hash == first.header.trajectory_hash, file.string(), ": is of another run than ",
                first.path.string(), " (their trajectory hashes differ)");
     if (opened.size() > 1) opened.back().header.table = {};  // the first's will do
+    opened.back().own_words = {};
   }
   find_steps(opened);
   return opened;

@@ -132,12 +132,13 @@ std::map<std::string, Places> places_of_arrays(hid_t file, const std::string& pa
 }
 
 /// The file, made by HDF5 in memory; errors name `path`.
-std::map<std::string, Places> make_image(const MemoryFile& image, const std::string& path, const FlatHeader& header,
+std::map<std::string, Places> make_image(MemoryFile& image, const std::string& path, const FlatHeader& header,
                                          const std::vector<ArraySpec>& arrays) {
   const Handle access = h5::properties(H5P_FILE_ACCESS);
   LAWA_H5(path, H5Pset_alignment(access, aligned_from_bytes, alignment_bytes));
   h5::leave_locks_alone(access, path);
   Handle file(LAWA_H5(path, H5Fcreate(image.name().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access)), H5Fclose);
+  image.forget_name();
   write_header(file, path, header);
   for (const ArraySpec& array : arrays) {
     create_array(file, path, checksums_name(array.name), H5T_STD_U64LE, block_count(header.table.size()));
@@ -186,7 +187,7 @@ PlacedFile open_flat_file(const std::filesystem::path& path, const std::string& 
     opened.header = read_header(file, path.string(), kind);
     opened.arrays = places_of_arrays(file, path.string(), opened.header.table.size());
   }
-  opened.average = opened.header.provenance.value("average", Json());
+  if (opened.header.provenance.is_object()) opened.average = opened.header.provenance.value("average", Json());
   if (opened.arrays.contains("weights")) {
     OpenFiles files(ByteFile::Mode::read);
     opened.identity = opened.digest = digest_of(PlacedReader(files, path, opened.places("weights"), opened.header.table).stored_checksums());
@@ -198,7 +199,9 @@ PlacedFile open_flat_file(const std::filesystem::path& path, const std::string& 
 PlacedFile lay_out_flat_file(const std::filesystem::path& path, FlatHeader header, const std::vector<ArraySpec>& arrays) {
   h5::be_quiet();
   PartGuard part(path);
-  const MemoryFile image(expected_bytes(header, arrays) * 9 / 8);
+  constexpr int64_t slack = 1 << 16;
+  const int64_t bytes = expected_bytes(header, arrays);
+  MemoryFile image(path, bytes + bytes / 100 + slack);
   PlacedFile file{.path = path, .header = std::move(header), .arrays = {}};
   file.arrays = make_image(image, path.string(), file.header, arrays);
   image.copy_to(ByteFile(part_of(path), ByteFile::Mode::create));

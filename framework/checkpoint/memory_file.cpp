@@ -27,16 +27,21 @@ std::filesystem::path folder_with_room() {
 
 }  // namespace
 
-MemoryFile::MemoryFile(int64_t most_bytes) : name_(folder_with_room() / "lawa_XXXXXX") {
+MemoryFile::MemoryFile(const std::filesystem::path& of, int64_t most_bytes) : name_(folder_with_room() / "lawa_XXXXXX") {
   struct rlimit limit {};
   LAWA_CHECK(::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || static_cast<uint64_t>(most_bytes) <= limit.rlim_cur,
-             "a file of some ", most_bytes, " bytes, and this process may write at most ", limit.rlim_cur, " (ulimit -f)");
+             of.string(), ": will have about ", most_bytes, " bytes, and this process may write at most ", limit.rlim_cur, " to a file (ulimit -f)");
   descriptor_ = ::mkostemp(name_.data(), O_CLOEXEC);
   LAWA_CHECK(descriptor_ >= 0, name_, ": can't be created: ", std::strerror(errno));
 }
 MemoryFile::~MemoryFile() {
-  ::unlink(name_.c_str());
+  forget_name();
   ::close(descriptor_);
+}
+
+void MemoryFile::forget_name() {
+  if (!name_.empty()) ::unlink(name_.c_str());
+  name_.clear();
 }
 
 void MemoryFile::copy_to(const ByteFile& file) const {
@@ -46,12 +51,14 @@ void MemoryFile::copy_to(const ByteFile& file) const {
   std::vector<std::byte> piece;
   for (off_t begin = 0, end = 0; (begin = ::lseek(descriptor_, end, SEEK_DATA)) >= 0;) {  // from one written part to the next
     end = ::lseek(descriptor_, begin, SEEK_HOLE);
+    LAWA_CHECK(end > begin, name_, ": a file in memory can't be searched: ", std::strerror(errno));
     for (off_t at = begin; at < end; at += std::ssize(piece)) {
       piece.resize(static_cast<size_t>(std::min<off_t>(end - at, 1 << 20)));
       LAWA_CHECK(::pread(descriptor_, piece.data(), piece.size(), at) == std::ssize(piece), "a file in memory can't be read");
       file.write(at, piece);
     }
   }
+  LAWA_CHECK(errno == ENXIO, "a file in memory can't be searched: ", std::strerror(errno));  // that is: no more of it
 }
 
 }  // namespace lawa

@@ -11,7 +11,7 @@ namespace lawa {
 
 class ParallelFile {
  public:
-  /// Collective. Hints for MPI-IO as "striping_factor=8". Errors reach all ranks.
+  /// Collective. Hints for MPI-IO as "cb_nodes=4"; those of a new file come too late. Errors reach all ranks.
   ParallelFile(const Communicator& comm, const std::filesystem::path& part, const std::vector<std::string>& hints);
   ~ParallelFile();
   ParallelFile(const ParallelFile&) = delete;

@@ -74,6 +74,7 @@ class ShardWriter {
     comm_.together([&] {
       const HostVector<T> local = on_host(device);
       for (const auto& [range, begin] : layout_.mine()) writer.write(range, std::span<const T>(elements(local, begin, range.size())));
+      open.close_all();
     });
     return writer.checksums();
   }

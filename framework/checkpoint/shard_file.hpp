@@ -20,8 +20,8 @@ struct ShardArray {
 struct WriteOptions {
   bool fsync = true;
   bool through_hdf5 = false;                     ///< by parallel HDF5, all ranks together; else by each rank's plain system calls
-  std::vector<std::string> hints{};              ///< for MPI-IO, as "striping_factor=8"
-  int64_t transfer_elements = int64_t{1} << 28;  ///< of one collective call of HDF5: at most 1 GiB a rank
+  std::vector<std::string> hints{};              ///< for MPI-IO, as "cb_nodes=4"
+  int64_t transfer_elements = int64_t{1} << 27;  ///< of one collective call of HDF5: at most 1 GiB a rank
 };
 
 /// Writes what each rank owns of some arrays as one file; returns its record. Collective. Errors reach all ranks, and nothing stays of

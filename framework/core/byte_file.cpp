@@ -82,6 +82,10 @@ ByteFile& ByteFile::operator=(ByteFile&& other) noexcept {
   return *this;
 }
 
+void ByteFile::close() {
+  LAWA_CHECK(::close(std::exchange(descriptor_, -1)) == 0, path_.string(), ": can't be closed: ", std::strerror(errno));
+}
+
 int64_t ByteFile::size() const { return status_of(descriptor_, path_).st_size; }
 
 FileStamp ByteFile::stamp() const {
@@ -89,14 +93,21 @@ FileStamp ByteFile::stamp() const {
   return {status.st_size, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim), status.st_ino};
 }
 
-void ByteFile::read(int64_t offset, std::span<std::byte> out) const {
-  while (!out.empty()) {
+size_t ByteFile::read_some(int64_t offset, std::span<std::byte> out) const {
+  for (;;) {
     const ssize_t count = ::pread(descriptor_, out.data(), out.size(), offset);
     if (count < 0 && errno == EINTR) continue;
     LAWA_CHECK(count >= 0, path_.string(), ": can't be read: ", std::strerror(errno));
+    return static_cast<size_t>(count);
+  }
+}
+
+void ByteFile::read(int64_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const size_t count = read_some(offset, out);
     LAWA_CHECK(count > 0, path_.string(), ": ends at byte ", offset, ", and ", out.size(), " more were expected (truncated)");
-    out = out.subspan(static_cast<size_t>(count));
-    offset += count;
+    out = out.subspan(count);
+    offset += static_cast<int64_t>(count);
   }
 }
 
@@ -137,13 +148,16 @@ const ByteFile& OpenFiles::operator[](const std::filesystem::path& path) {
   const auto found = files_.find(path);
   if (found != files_.end()) return found->second;
   if (files_.size() < most_) return files_.emplace(path, ByteFile(path, mode_)).first->second;
-  if (!last_ || last_->path() != path) last_.emplace(path, mode_);
-  return *last_;
+  if (last_ && last_->path() == path) return *last_;
+  if (last_) last_->close();
+  return last_.emplace(path, mode_);
 }
 
-void OpenFiles::close(const std::filesystem::path& path) {
-  files_.erase(path);
-  if (last_ && last_->path() == path) last_.reset();
+void OpenFiles::close_all() {
+  for (auto& [path, file] : files_) file.close();
+  files_.clear();
+  if (last_) last_->close();
+  last_.reset();
 }
 
 }  // namespace lawa

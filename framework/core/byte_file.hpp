@@ -38,11 +38,15 @@ class ByteFile {
   ByteFile& operator=(const ByteFile&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
+  /// Closes it now. Errors: the system's, which some file systems report of what was written here and nowhere else.
+  void close();
   /// Bytes that the file has.
   int64_t size() const;
   FileStamp stamp() const;
   /// Errors: fewer bytes are there.
   void read(int64_t offset, std::span<std::byte> out) const;
+  /// As many as there are, at most out.size(): how many, 0 at the end.
+  size_t read_some(int64_t offset, std::span<std::byte> out) const;
   /// Errors: a full disk, say.
   void write(int64_t offset, std::span<const std::byte> bytes) const;
   /// Makes the file so long, with room on the disk for all of it where the file system can promise that. Errors: a full disk, a quota.
@@ -68,8 +72,8 @@ class OpenFiles {
   explicit OpenFiles(ByteFile::Mode mode, size_t most = files_to_open() * 2 / 5) : mode_(mode), most_(most) {}
   /// Valid until the next call. Errors: it can't be opened.
   const ByteFile& operator[](const std::filesystem::path& path);
-  /// Closes it, if it is open.
-  void close(const std::filesystem::path& path);
+  /// Closes those that are open. Errors: ByteFile::close's.
+  void close_all();
 
  private:
   ByteFile::Mode mode_;

@@ -15,8 +15,13 @@ namespace fs = std::filesystem;
 
 std::string read_file(const fs::path& path) {
   const ByteFile file(path, ByteFile::Mode::read);
-  std::string text(static_cast<size_t>(file.size()), '\0');
-  file.read(0, std::as_writable_bytes(std::span(text)));
+  std::string text(static_cast<size_t>(file.size()) + 4096, '\0');  // the system's own files say that they have no bytes
+  size_t size = 0;
+  while (const size_t count = file.read_some(static_cast<int64_t>(size), std::as_writable_bytes(std::span(text).subspan(size)))) {
+    size += count;
+    if (size == text.size()) text.resize(2 * size);
+  }
+  text.resize(size);
   return text;
 }
 

@@ -27,7 +27,8 @@ void visit(AverageConfig& c, Visitor&& v) {
 
 constexpr const char* usage =
     "lawa average [FILE.toml …] [RUN|FOLDER|FILE.h5|FILE.safetensors …] destination=FOLDER [key=value …]\n"
-    "Averages checkpoints; each rank reads its own part of them, once, whatever the number of averages. One JSON line each on stdout, by ascending step, when its file has got its name.\n\n"
+    "Averages checkpoints; each rank reads its own part of them, once, whatever the number of averages. One JSON line each on stdout, when its\n"
+    "file has got its name; those that are there already come first.\n\n"
     "lawa average --rebuild AVERAGE.h5 source=RUN\n"
     "Makes an average again from the checkpoints that it names and compares the digests; writes nothing.";
 
@@ -41,6 +42,7 @@ void print_line(const PlannedFile& file, const std::vector<Source>& sources, con
                {"window", description["window"]}, {"stride", description["stride"]}, {"digest", digest}};
   if (existed) line["existed"] = true;
   std::printf("%s\n", line.dump().c_str());
+  std::fflush(stdout);  // now: the job may be killed
 }
 
 /// Moves the files that are there already, and may be left, behind the others; returns how many are to be made. Collective.

@@ -63,7 +63,7 @@ int64_t batch_sequences(const Gpt2Config& model, Precision precision, int64_t me
 /// One line of the result: what was evaluated, and on how much.
 Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& trained, const EvaluationResult& result,
                  double seconds) {
-  Json average = in_todays_words(header.provenance.value("average", Json()));
+  Json average = header.provenance.is_object() ? in_todays_words(header.provenance.value("average", Json())) : Json();
   if (average.is_null()) average = Json::object();
   return {{"file", file},
           {"step", header.step},

@@ -44,7 +44,7 @@ void visit(CheckpointConfig& c, Visitor&& v) {
   v("fsync", c.fsync, "make each file durable before it gets its name");
   v("writer", c.writer, "direct: each rank writes its own parts; hdf5: all together by parallel HDF5, in large transfers. The bytes are the same",
     one_of({"direct", "hdf5"}));
-  v("hints", c.hints, "hdf5: for MPI-IO, as [\"striping_factor=8\", \"cb_nodes=4\"]");
+  v("hints", c.hints, "hdf5: for MPI-IO, as [\"cb_nodes=4\"]; how files are striped is their folder's (lfs setstripe)");
 }
 
 struct StopConfig {

@@ -168,3 +168,31 @@ def test_debian_is_too_small_or_absent(run, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     code, _, error = run("--source", "debian", "--tokenizer", "bytes", "--output", tmp_path / "o")
     assert code == 1 and "apt-cache" in error and "own text files" in error
+
+
+def test_held_out_files_in_the_input_are_not_trained_on(run, tmp_path):
+    folder = make_folder(tmp_path / "texts")
+    held_out = make_folder(folder / "held_out", 3)
+    code, _, error = run(folder, "--validation", held_out, "--tokenizer", "bytes", "--output", tmp_path / "o")
+    assert code == 0 and "3 skipped (" in error and "held out by --validation" in error
+    assert len(documents_of(tmp_path / "o/train.bin")) == 40 and len(documents_of(tmp_path / "o/val.bin")) == 3
+    code, _, error = run(held_out, "--validation", held_out, "--tokenizer", "bytes", "--output", tmp_path / "other")
+    assert code == 1 and "nothing is left for training" in error
+
+
+def test_a_file_that_is_named_twice_is_read_once(run, tmp_path):
+    folder = make_folder(tmp_path / "texts", 3)
+    (tmp_path / "link.txt").symlink_to(folder / "00.txt")
+    code, _, error = run(folder, folder / "01.txt", tmp_path / "link.txt", "--tokenizer", "bytes", "--validation-fraction", 0.3, "--output", tmp_path / "o")
+    assert code == 0 and "2 skipped (" in error and "read already, by another path" in error
+    assert len(documents_of(tmp_path / "o/train.bin") + documents_of(tmp_path / "o/val.bin")) == 3
+
+
+def test_somebody_elses_tokenizer_stays(run, tmp_path):
+    text = make_folder(tmp_path / "texts", 30)
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o/tokenizer.json").write_text("mine")
+    code, _, error = run(text, "--tokenizer", "bytes", "--output", tmp_path / "o")
+    assert code == 1 and "tokenizer.json exists" in error
+    assert run(text, "--tokenizer", "bytes", "--force", "--output", tmp_path / "o")[0] == 0
+    assert (tmp_path / "o/tokenizer.json").read_text() == "mine"

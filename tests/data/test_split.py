@@ -171,7 +171,9 @@ def test_named_files_are_the_validation_set(run, tmp_path, files):
 
 def test_what_is_in_both_is_said(run, tmp_path, files):
     train, held = files
-    code, error, _ = prepare(run, tmp_path, train, held, "--validation", held, train / "3.txt")
+    (tmp_path / "copy.txt").write_text((train / "3.txt").read_text())
+    (tmp_path / "again.txt").write_text(held.read_text())
+    code, error, _ = prepare(run, tmp_path, train, tmp_path / "again.txt", "--validation", held, tmp_path / "copy.txt")
     assert code == 0 and "2 of its 2 documents are training documents too" in error
 
 

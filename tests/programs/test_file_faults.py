@@ -26,8 +26,10 @@ def grid(*more, destination="grid"):
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-@pytest.mark.parametrize("call, error", [("open", "EIO"), ("open", "EMFILE"), ("write", "EIO"), ("fsync", "EIO"), ("rename", "EACCES")])
+@pytest.mark.parametrize("call, error", [("open", "EIO"), ("open", "EMFILE"), ("close", "EIO"), ("write", "EIO"), ("fsync", "EIO"), ("rename", "EACCES")])
 def test_a_call_that_fails_on_one_rank_ends_all_and_is_named(place, writer, call, error):
+    if call == "close" and writer == "hdf5":
+        pytest.skip("HDF5 and MPI-IO close it")
     rank = 0 if call in ("fsync", "rename") else 1   # a node's first rank makes a file durable, rank 0 renames it
     nth = "1" if call == "open" and writer == "hdf5" else "1+"   # inside MPI-IO's own open nothing can be done
     result = lawa(*RUN, f"checkpoint.writer={writer}", ranks=2, timeout=40, **fault(error, call, "step_00000010", nth, rank))
@@ -153,7 +155,7 @@ def tensors(step):
     return {"a": ("F32", draw.normal(size=(70, 31)).astype(np.float32)), "ids": ("I64", np.arange(300)), "mask": ("BOOL", np.ones(999, bool))}
 
 
-def test_no_byte_of_a_safetensors_average_changes_unseen(tmp_path, monkeypatch):
+def test_damage_of_a_safetensors_average_is_seen_wherever_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for step in (1, 2):
         safetensors_file.write(Path(f"step{step}.safetensors"), tensors(step))
@@ -214,11 +216,11 @@ def test_sixty_four_sources_on_eight_ranks(tmp_path, monkeypatch):
     for step in range(1, 65):
         safetensors_file.write(Path(f"step{step}.safetensors"), {"a": ("F32", np.full((9, 4096), step, np.float32))})
     succeed("average", *(f"step{step}.safetensors" for step in range(1, 65)), "destination=new", "averaging.window=64", ranks=8,
-            **counting(tmp_path / "counts", str(tmp_path / "step")))
+            **counting(tmp_path / "counts", "step"))
     found = counts(tmp_path / "counts")
     for rank in range(1, 8):
         assert of(found, "open", rank)[0] <= 64 + 1, "a rank opens a source once; one lays the average out"
-    assert of(found, "read", 1)[0] <= 2 * 64 + 4, "its part of each"
+    assert of(found, "open", 1)[0] >= 64 <= of(found, "read", 1)[0] <= 2 * 64 + 4, "its part of each"
 
 
 def test_four_hundred_averages(tmp_path, monkeypatch):
@@ -226,10 +228,10 @@ def test_four_hundred_averages(tmp_path, monkeypatch):
     for step in range(1, 102):
         safetensors_file.write(Path(f"step{step}.safetensors"), {"a": ("F32", np.full((9, 4096), step, np.float32))})
     sources = [f"step{step}.safetensors" for step in range(1, 102)]
-    succeed("average", *sources, "destination=new", "averaging.window=[1,2,3,4]", ranks=2, timeout=120, **counting(tmp_path / "counts", str(tmp_path / "new")))
+    succeed("average", *sources, "destination=new", "averaging.window=[1,2,3,4]", ranks=2, timeout=120, **counting(tmp_path / "counts", "/step_"))
     found = counts(tmp_path / "counts")
     files = list(Path("new").rglob("*.safetensors"))
     assert len(files) == 101 + 100 + 99 + 98
     for rank in (0, 1):
         opens, _ = of(found, "open", rank, ".safetensors")
-        assert opens <= 8 * len(files), opens
+        assert len(files) <= opens <= 8 * len(files), opens

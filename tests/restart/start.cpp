@@ -123,7 +123,7 @@ TEST_F(Start, ABranchDoesWithoutItsParentOnceItHasBegun) {
   EXPECT_EQ(weights_digest(branch, 20), digest);
   TrainConfig another = branch;
   another.run.directory = (directory_ / "another").string();
-  EXPECT_THAT(error_of([&] { run(comm_, another); }), AllOf(HasSubstr(branch.start.checkpoint), HasSubstr("No such file")));
+  EXPECT_THAT(error_of([&] { run(comm_, another); }), AllOf(HasSubstr(branch.start.checkpoint), HasSubstr("doesn't exist")));
 }
 
 TEST_F(Start, ABranchThatWasStoppedGoesOnFromItsOwnCheckpoint) {

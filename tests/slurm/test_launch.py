@@ -4,13 +4,13 @@ import os
 import subprocess
 
 import pytest
-from test_slurm import PROGRAM, slurm   # noqa: F401  (the fixture: a Slurm of one node)
+from cluster import PROGRAM
 
 DOCTOR = [PROGRAM, "doctor", "--json", "probe_seconds=0.4", "probe_bytes=8000000"]
 TASKS = min(2, len(os.sched_getaffinity(0)))
 
 
-def report(slurm, folder, *launch, code, **variables):   # noqa: F811
+def report(slurm, folder, *launch, code, **variables):
     """The object on stdout, which must be the only one; and nothing stays in the folder."""
     printed = slurm.run(folder, *launch, *DOCTOR, code=code, **variables)
     assert os.listdir(folder) == [] and printed.count("\n") == 1, printed
@@ -21,12 +21,12 @@ def errors(found):
     return {one["name"]: one for one in found["findings"] if one["severity"] == "error"}
 
 
-def kinds(slurm):   # noqa: F811
+def kinds(slurm):
     """The kinds of MPI that this srun has."""
     return subprocess.run(["srun", "--mpi=list"], text=True, capture_output=True, env=slurm.environment).stdout.split()
 
 
-def test_with_pmix_ranks_find_each_other(slurm, tmp_path):   # noqa: F811
+def test_with_pmix_ranks_find_each_other(slurm, tmp_path):
     if "pmix" not in kinds(slurm):
         pytest.skip("this Slurm has no PMIx")
     found = report(slurm, tmp_path, "srun", f"--ntasks={TASKS}", "--mpi=pmix", code=0)
@@ -36,7 +36,7 @@ def test_with_pmix_ranks_find_each_other(slurm, tmp_path):   # noqa: F811
 
 
 @pytest.mark.parametrize("kind", ["none", "pmi2"])
-def test_without_pmix_they_do_not(slurm, tmp_path, kind):   # noqa: F811
+def test_without_pmix_they_do_not(slurm, tmp_path, kind):
     if kind not in kinds(slurm):
         pytest.skip(f"this Slurm has no {kind}")
     found = report(slurm, tmp_path, "srun", "--ntasks=2", f"--mpi={kind}", "--overcommit", code=1)
@@ -49,7 +49,7 @@ def test_without_pmix_they_do_not(slurm, tmp_path, kind):   # noqa: F811
     assert f"srun --mpi={kind} offers no PMIx" in problems["no_pmix"]["found"] and "MpiDefault=pmix" in problems["no_pmix"]["remedy"]
 
 
-def test_a_batch_script_that_forgets_srun(slurm, tmp_path):   # noqa: F811
+def test_a_batch_script_that_forgets_srun(slurm, tmp_path):
     words = " ".join(map(str, DOCTOR))
     slurm.run(tmp_path, "sbatch", "--wait", "--ntasks=2", "--overcommit", "--output=page.json", f"--wrap={words} 2>/dev/null", code=1)
     found = json.loads((tmp_path / "page.json").read_text())
@@ -57,7 +57,7 @@ def test_a_batch_script_that_forgets_srun(slurm, tmp_path):   # noqa: F811
     assert "srun (in a batch script too)" in errors(found)["singletons"]["remedy"]
 
 
-def test_mpirun_inside_a_job_counts(slurm, tmp_path):   # noqa: F811
+def test_mpirun_inside_a_job_counts(slurm, tmp_path):
     words = " ".join(map(str, DOCTOR))
     slurm.run(tmp_path, "sbatch", "--wait", f"--ntasks={TASKS}", "--output=page.json", f"--wrap=mpirun -n 1 {words} 2>/dev/null",
               OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")

@@ -126,5 +126,7 @@ TEST(Digests, OfPartsOfAFileAreThoseOfTheirBytes) {
   EXPECT_THAT(error("nothing", 1), HasSubstr("nothing: can't be opened"));
 }
 
+TEST(ReadFile, OfTheSystemsOwnWhichHaveNoSize) { EXPECT_THAT(read_file("/proc/self/status"), testing::HasSubstr("Pid:")); }
+
 }  // namespace
 }  // namespace lawa
