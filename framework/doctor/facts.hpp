@@ -48,11 +48,13 @@ struct Hdf5Facts {
   std::string version;
   bool parallel = false;
   std::string trial_error;   ///< why all ranks couldn't write and read a checkpoint; "" where they could, or none was tried
+  std::string parallel_error{};  ///< the same through parallel HDF5, checkpoint.writer = "hdf5"
   double trial_bytes = 0, trial_write_bytes_per_second = 0;  ///< by all ranks together, with fsync; 0 where none was tried
 };
 template <class Visitor>
 void visit(Hdf5Facts& f, Visitor&& v) {
-  v("version", f.version), v("parallel", f.parallel), v("trial_error", f.trial_error), v("trial_bytes", f.trial_bytes);
+  v("version", f.version), v("parallel", f.parallel), v("trial_error", f.trial_error), v("parallel_error", f.parallel_error);
+  v("trial_bytes", f.trial_bytes);
   v("trial_write_bytes_per_second", f.trial_write_bytes_per_second);
 }
 

@@ -191,18 +191,16 @@ void judge_all_reduce(const Facts& facts, const Thresholds& thresholds, Findings
 void judge_hdf5(const Facts& facts, Findings& out) {
   const Hdf5Facts& hdf5 = facts.hdf5;
   if (!hdf5.parallel)
-    out.error("serial_hdf5",
-              "load or install a parallel HDF5 of this MPI (hdf5-parallel, phdf5, libhdf5-openmpi-dev; h5pcc -showconfig says "
-              "\"Parallel HDF5: yes\"), and take others out of LD_LIBRARY_PATH",
-              "HDF5 ", hdf5.version, " is a serial library: ranks can't write a checkpoint together");
+    out.warning("serial_hdf5",
+                "keep checkpoint.writer = \"direct\", the default; for \"hdf5\" load or install a parallel HDF5 of this MPI (hdf5-parallel, "
+                "phdf5, libhdf5-openmpi-dev; h5pcc -showconfig says \"Parallel HDF5: yes\"), and take others out of LD_LIBRARY_PATH",
+                "HDF5 ", hdf5.version, " is a serial library: ranks can't write through it together");
   if (!hdf5.trial_error.empty())
-    out.error("no_checkpoint", "try another folder, and the other MPI-IO: OMPI_MCA_io=romio321 (Open MPI 4) or romio341 (5), or ompio",
-              "no checkpoint can be written: ", hdf5.trial_error);
-  const int64_t longest = std::ssize(facts.folder.path) + checkpoint_path_bytes;
-  if (facts.mpi.io == "OMPIO" && longest > ompio_path_bytes)
-    out.warning("long_path", "a shorter path (relative, or through a link), or export OMPI_MCA_sharedfp=individual",
-                "paths of checkpoints would have ", longest,
-                " bytes, and Open MPI's MPI-IO ends a program of several ranks with more than ", ompio_path_bytes);
+    out.error("no_checkpoint", "try another folder: lawa doctor FOLDER", "no checkpoint can be written: ", hdf5.trial_error);
+  if (!hdf5.parallel_error.empty())
+    out.warning("no_parallel_hdf5",
+                "keep checkpoint.writer = \"direct\", the default; or the other MPI-IO: OMPI_MCA_io=romio321 (Open MPI 4) or romio341 (5), or ompio",
+                "no checkpoint can be written through parallel HDF5: ", hdf5.parallel_error);
 }
 
 // ---- folder -------------------------------------------------------------------------------------------------------------------

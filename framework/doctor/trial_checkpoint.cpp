@@ -17,11 +17,7 @@ int64_t trial_elements(const FolderFacts& folder) {
   return std::max<int64_t>(block_size, static_cast<int64_t>(bytes) / static_cast<int64_t>(sizeof(float)));
 }
 
-bool can_be_tried(const Facts& facts, const std::filesystem::path& file) {
-  const bool everywhere = facts.folder.error.empty() && facts.folder.unseen_by.empty();
-  const bool overflows = facts.mpi.io == "OMPIO" && facts.mpi.ranks > 1 && std::ssize(part_of(file).native()) > ompio_path_bytes;
-  return everywhere && facts.hdf5.parallel && !overflows;
-}
+bool can_be_tried(const Facts& facts) { return facts.folder.error.empty() && facts.folder.unseen_by.empty(); }
 
 /// n numbers; a file system may compress zeros.
 Vector<float> incompressible(int64_t n) {
@@ -36,7 +32,7 @@ Vector<float> incompressible(int64_t n) {
 
 void try_checkpoint(const Communicator& comm, Facts& facts) {
   const auto file = unused_name(comm, facts.folder.path).string() + ".weights.h5";
-  const bool can = comm.broadcast(static_cast<int64_t>(can_be_tried(facts, file))) != 0;
+  const bool can = comm.broadcast(static_cast<int64_t>(can_be_tried(facts))) != 0;
   if (!can) return;
   const int64_t size = comm.broadcast(trial_elements(facts.folder));
   FlatHeader header;
@@ -45,17 +41,26 @@ void try_checkpoint(const Communicator& comm, Facts& facts) {
   header.table.end_group();
   const ShardLayout layout(size, comm.rank(), comm.size());
   const Vector<float> local = incompressible(layout.local_size());
+  const auto error_of = [&](bool through_hdf5, double& seconds) -> std::string {
+    try {
+      const Stopwatch writing;
+      write_shards(comm, file, header, layout, {{"weights", local}}, {.through_hdf5 = through_hdf5});
+      seconds = comm.max(writing.seconds());
+      read_shards(comm, file, "weights", header.table, layout, {{"weights", local}});
+      return "";
+    } catch (const Error& error) {  // the same on all ranks
+      return error.what();
+    }
+  };
   Hdf5Facts& result = facts.hdf5;
-  try {
-    const Stopwatch writing;
-    write_shards(comm, file, header, layout, {{"weights", local}}, {.through_hdf5 = true});
-    const double seconds = comm.max(writing.seconds());
-    read_shards(comm, file, "weights", header.table, layout, {{"weights", local}});
+  double seconds = 0, ignored_seconds = 0;
+  result.trial_error = error_of(false, seconds);
+  if (result.trial_error.empty()) {
     result.trial_bytes = static_cast<double>(size) * sizeof(float);
     result.trial_write_bytes_per_second = result.trial_bytes / seconds;
-  } catch (const Error& error) {  // the same on all ranks
-    result.trial_error = error.what();
   }
+  const bool parallel = comm.broadcast(static_cast<int64_t>(result.parallel)) != 0;
+  if (result.trial_error.empty() && parallel) result.parallel_error = error_of(true, ignored_seconds);
   std::error_code ignored;
   if (comm.root()) std::filesystem::remove(file, ignored);
 }

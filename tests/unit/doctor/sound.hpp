@@ -22,7 +22,7 @@ inline Facts sound_facts() {
   facts.build = {"0.1.0", "abc", "GNU", false, "MPI"};
   facts.launch = {"srun", 4, 0, true, "pmix"};
   facts.mpi = {"Open MPI v4.1.4, package: Debian", "3.1", "OMPIO", 4, 64e6, 2e9};
-  facts.hdf5 = {"1.10.8", true, "", 64e6, 1e9};
+  facts.hdf5 = {"1.10.8", true, "", "", 64e6, 1e9};
   facts.folder.path = "runs";
   facts.folder.file_system = "lustre";
   facts.folder.free_bytes = int64_t{1} << 40;
