@@ -160,6 +160,13 @@ std::map<std::string, Range> byte_ranges(const PlacedFile& file) {
   return ranges;
 }
 
+/// What a file's name says that it is; "" where it says nothing.
+std::string kind_by_name(const std::filesystem::path& path) {
+  for (const std::string kind : {"weights", "state"})
+    if (path.filename().string().ends_with("." + kind + ".h5")) return kind;
+  return "";
+}
+
 }  // namespace
 
 int64_t expected_bytes(const FlatHeader& header, const std::vector<ArraySpec>& arrays) {
@@ -184,7 +191,7 @@ PlacedFile open_flat_file(const std::filesystem::path& path, const std::string& 
   PlacedFile opened{.path = path, .header = {}, .arrays = {}};
   {
     const Handle file = h5::open_for_reading(path.string());
-    opened.header = read_header(file, path.string(), kind);
+    opened.header = read_header(file, path.string(), kind.empty() ? kind_by_name(path) : kind);
     opened.arrays = places_of_arrays(file, path.string(), opened.header.table.size());
   }
   if (opened.header.provenance.is_object()) opened.average = opened.header.provenance.value("average", Json());

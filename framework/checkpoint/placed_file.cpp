@@ -57,7 +57,7 @@ Places Places::from_json(const Json& json) {
 
 const Places& PlacedFile::places(const std::string& array) const {
   const auto found = arrays.find(array);
-  LAWA_CHECK(found != arrays.end(), path.string(), ": has no array /", array);
+  LAWA_CHECK(found != arrays.end(), path.string(), header.kind.empty() ? ": " : ": is a " + header.kind + " file and ", "has no array /", array);
   return found->second;
 }
 

@@ -65,7 +65,7 @@ void RunDirectory::open_on_root(const std::string& trajectory_hash, const LockPa
   check_fits(path_, part_of(fs::path("checkpoints") / ("step_" + std::string(18, '0') + ".weights.h5")));  // 18 digits, at most
   lock_.emplace(path_ / "run.lock", FileLock::End::keep, patience);
   check_trajectory(trajectory_hash, patience);
-  lock_to_write(checkpoints_, patience);  // only to remove what a killed run has left there
+  lock_to_write(checkpoints_, {.seconds = patience.seconds, .key = patience.key});  // only to remove what a killed run has left there
 }
 
 /// The folder is this run's, as provenance.json says, or in its place the records of the checkpoints.

@@ -245,7 +245,7 @@ def test_averages_that_are_not_finished_leave_nothing(tmp_path, monkeypatch, ran
     for _ in range(4 if FULL else 1):
         result = stopped(words, lambda _: list(Path("new").glob("*.part")), lambda process: send(draw, process, ranks), ranks)
         assert result.code == 4 and not result.errors, result.err
-        assert re.search(r"lawa: stopped by SIG\w+: 1 of 5 averages were there before and stay, of the others nothing is kept\n", result.err)
+        assert re.search(r"lawa: stopped by SIG\w+: of 5 averages 1 were there before and 0 are written, of the others nothing is kept", result.err)
         assert [path.name for path in Path("new").iterdir()] == ["step_00000003.safetensors"]
     made = {line["step"]: line["digest"] for line in succeed(*words, ranks=2).objects}
     assert len(made) == 5 and made[3] == first[0]["digest"]

@@ -109,7 +109,7 @@ def test_averages(slurm, tmp_path, draw):
     for _ in range(4 if FULL else 1):
         code, _, err = stopped(slurm, draw, tmp_path, words, lambda _: list((tmp_path / "new").glob("*.part")))
         assert code == 4, err
-        assert re.search(r"lawa: stopped by SIG\w+: 1 of 5 averages were there before and stay, of the others nothing is kept\n", err)
+        assert re.search(r"lawa: stopped by SIG\w+: of 5 averages 1 were there before and 0 are written, of the others nothing is kept", err)
         assert [path.name for path in (tmp_path / "new").iterdir()] == ["step_00000003.safetensors"]
     slurm.run(tmp_path, *SRUN, *words)
     assert len(list((tmp_path / "new").iterdir())) == 5
