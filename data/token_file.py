@@ -14,6 +14,7 @@ from problems import DataError
 
 LLMC_HEADER_INTS = 256
 LLMC_KINDS = {"uint16": (20240520, 1), "uint32": (20240801, 7)}   # magic and version: its GPT-2's and its Llama 3's
+LLMC_MOST_TOKENS = 0x7FFFFFFF
 LARGEST_UINT16_VOCABULARY = 1 << 16
 
 
@@ -24,8 +25,6 @@ def token_type(vocabulary):
 
 def llmc_header(tokens, kind):
     """llm.c's header: little-endian int32[256], of which the first three are magic, version and the token count."""
-    if tokens > 0x7FFFFFFF:
-        raise DataError(f"{tokens} tokens are too many for one llm.c file (its count is int32): use --format raw")
     header = np.zeros(LLMC_HEADER_INTS, "<i4")
     header[:3] = *LLMC_KINDS[kind], tokens
     return header.tobytes()
@@ -49,8 +48,10 @@ def write_tokens(path, arrays, layout, kind="uint16"):
             if array.size and not 0 <= array.min() <= array.max() <= largest:
                 token = array.min() if array.min() < 0 else array.max()
                 raise DataError(f"token {token} does not fit {kind} (the largest is {largest})")
-            file.write(array.astype(dtype).data)
             tokens += array.size
+            if layout == "llmc" and tokens > LLMC_MOST_TOKENS:
+                raise DataError("too many tokens for one llm.c file (its count is int32): use --format raw")
+            file.write(array.astype(dtype).data)
         if layout == "llmc":
             file.seek(0)
             file.write(llmc_header(tokens, kind))

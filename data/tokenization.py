@@ -43,6 +43,10 @@ class BytePairs:
         self.name, self.vocabulary, self.merges = name, vocabulary, merges
         if end_of_text is None and END_OF_TEXT not in vocabulary:
             raise DataError(f"the vocabulary has no {END_OF_TEXT}")
+        if unknown := [symbol for symbol in byte_characters().values() if symbol not in vocabulary]:
+            raise DataError(f"{name}: the vocabulary lacks {len(unknown)} of the 256 bytes: texts that hold them can't be encoded")
+        if unknown := [pair for pair in merges if "".join(pair) not in vocabulary]:
+            raise DataError(f"{name}: the vocabulary lacks what {len(unknown)} of the merges make, {' '.join(unknown[0])} first")
         self.vocabulary_size = max(vocabulary.values()) + 1
         self.end_of_text = vocabulary[END_OF_TEXT] if end_of_text is None else end_of_text
         try:

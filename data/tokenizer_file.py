@@ -88,7 +88,7 @@ def load(name):
             tokenizer = BytePairs(label, *read_model(value), end)
         else:
             tokenizer = TokenizerFile(label, path, value, vocabulary, end)
-    except (KeyError, TypeError, AttributeError, IndexError):
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError):
         raise DataError(f"{printable(path)} is no tokenizer.json: it lacks a model with its vocabulary") from None
     return tokenizer, value
 

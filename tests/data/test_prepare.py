@@ -196,3 +196,11 @@ def test_somebody_elses_tokenizer_stays(run, tmp_path):
     assert code == 1 and "tokenizer.json exists" in error
     assert run(text, "--tokenizer", "bytes", "--force", "--output", tmp_path / "o")[0] == 0
     assert (tmp_path / "o/tokenizer.json").read_text() == "mine"
+
+
+def test_too_many_tokens_for_llmc_are_seen_when_they_come(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(token_file, "LLMC_MOST_TOKENS", 100)
+    words = [make_folder(tmp_path / "texts"), "--tokenizer", "bytes", "--output", tmp_path / "o"]
+    code, _, error = run(*words, "--format", "llmc")
+    assert code == 1 and "too many tokens for one llm.c file" in error and not (tmp_path / "o/train.bin").exists()
+    assert run(*words)[0] == 0

@@ -113,6 +113,15 @@ def test_what_is_no_tokenizer_is_named(prepare, value, says):
     assert code == 1 and says in error and "tokenizer.json" in error
 
 
+def test_a_vocabulary_that_lacks_bytes_or_what_merges_make_is_refused(prepare):
+    for change, says in ((lambda model: model["vocab"].pop("a"), "lacks 1 of the 256 bytes"),
+                         (lambda model: model["merges"].append("c a"), "lacks what 1 of the merges make, c a first")):
+        value = value_of()
+        change(value["model"])
+        code, error, _ = prepare(value)
+        assert code == 1 and says in error and "tokenizer.json" in error
+
+
 def test_missing_files_are_named(run, tmp_path):
     (tmp_path / "a.txt").write_text(TEXT)
     for name in (tmp_path / "none.json", tmp_path):
