@@ -62,4 +62,6 @@ std::string bytes_text(double bytes) {
   return text;
 }
 
+std::string rate_text(double bytes_per_second) { return bytes_text(bytes_per_second) + "/s"; }
+
 }  // namespace lawa

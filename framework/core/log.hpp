@@ -34,5 +34,7 @@ class Log {
 std::string duration(double seconds);
 /// "1.4 GB", "512 kB": decimal units.
 std::string bytes_text(double bytes);
+/// The same a second: "1.2 GB/s".
+std::string rate_text(double bytes_per_second);
 
 }  // namespace lawa

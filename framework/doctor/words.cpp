@@ -27,6 +27,4 @@ std::string ranges_text(const std::set<int64_t>& numbers) {
   return text;
 }
 
-std::string rate_text(double bytes_per_second) { return bytes_text(bytes_per_second) + "/s"; }
-
 }  // namespace lawa

@@ -16,7 +16,4 @@ std::string listed(const std::vector<std::string>& names);
 /// "0-3,8".
 std::string ranges_text(const std::set<int64_t>& numbers);
 
-/// "1.4 GB/s".
-std::string rate_text(double bytes_per_second);
-
 }  // namespace lawa

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -17,6 +16,7 @@
 #include "programs/arguments.hpp"
 #include "tensor/device.hpp"
 #include "train/evaluation_steps.hpp"
+#include "train/start.hpp"
 #include "train/trainer.hpp"
 
 namespace lawa {
@@ -40,18 +40,18 @@ PlanConfig load(const ConfigSource& source) {
   return config;
 }
 
-/// Ranks on this host.
-int64_t ranks_here(const Communicator& comm) {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return std::ranges::count(comm.gather(name.data()), std::string(name.data()));
+/// The step that a branch begins at; 0 for a run of its own, or where the file is gone. Errors: as training has them.
+int64_t first_step(const TrainConfig& train, const ConfigSource& source) {
+  digest_of_start(train, source);
+  const std::string& start = train.start.checkpoint;
+  return start.empty() || !std::filesystem::exists(start) ? 0 : read_flat_header(start, "weights").step;
 }
 
 /// The ranks that are planned for, and what their products reach. Collective.
 PlannedMachine planned_ranks(const Communicator& comm, const PlanKeys& keys, Precision precision, int64_t parameters) {
   PlannedMachine machine;
   machine.program_bytes = comm.max(peak_memory_bytes()) + used_libraries_bytes;
-  const int64_t here = comm.max(ranks_here(comm));
+  const int64_t here = comm.max(static_cast<int64_t>(comm.ranks_on_node()));
   machine.ranks = keys.ranks > 0 ? keys.ranks : comm.size();
   machine.ranks_per_node = keys.ranks_per_node > 0 ? keys.ranks_per_node : keys.ranks > 0 ? ::sysconf(_SC_NPROCESSORS_ONLN) : here;
   machine.ranks_per_node = std::min(machine.ranks_per_node, machine.ranks);
@@ -155,7 +155,7 @@ void plan_command(const Communicator& comm, const Arguments& arguments) {
     Plan plan;
     plan.config = &train;
     plan.parameters = parameters;
-    if (!train.start.checkpoint.empty()) plan.first_step = read_flat_header(train.start.checkpoint, "weights").step;
+    plan.first_step = first_step(train, arguments.source);
     const auto ranks = static_cast<int>(machine.ranks);
     plan.micro_sequences = micro_sequences(train, ranks);
     plan.output = run_output(train, plan.first_step);

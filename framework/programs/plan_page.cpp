@@ -73,7 +73,6 @@ std::string time_text(double seconds) {
   return seconds < 3.6e6 ? print("%.3g hours", seconds / 3600) : grouped(std::llround(seconds / 3600)) + " hours";
 }
 std::string percent(double part) { return print("%.3g %%", 100 * part); }
-std::string rate_text(double bytes_per_second) { return bytes_text(bytes_per_second) + "/s"; }
 std::string flops_text(double rate) { return rate >= 1e12 ? print("%.3g TFLOP/s", 1e-12 * rate) : print("%.3g GFLOP/s", 1e-9 * rate); }
 
 std::string data_text(const Plan& plan) {

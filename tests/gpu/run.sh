@@ -211,7 +211,7 @@ end_all() {
 # version COMMAND...: the first line that it says, as JSON; null without it.
 version() {
   local line
-  line=$("$@" 2>/dev/null | head -n 1)
+  line=$(timeout 20 "$@" 2>/dev/null | head -n 1)
   if [[ -n $line ]]; then quoted "$line"; else printf null; fi
 }
 

@@ -64,7 +64,7 @@ def test_runs_take_what_was_planned(place, model, words, ranks):
     Path("averages.toml").write_text(AVERAGES)
     words = [MODELS / f"{model}.toml", "settings.toml", "schedule.steps=20", "run.directory=new", "data.validation_sequences=16",
              "checkpoint.state_steps=10", *words]
-    if "precision=bf16" in words and lawa("plan", *words).code != 0:
+    if "precision=bf16" in words and "can't multiply" in "".join(lawa("plan", *words).errors):
         pytest.skip("no bfloat16 here")
     planned = plan(*words, ranks=ranks)
     succeed("train", *words, ranks=ranks)
@@ -203,7 +203,8 @@ def test_a_branch_is_planned_from_its_beginning(place):
 @pytest.mark.parametrize("words, message", [
     (["plan.rank=2"], "plan.ranks"), (["plan.share=2"], "plan.share"), (["plan.free_bytes=-1"], "plan.free_bytes"),
     (["model.heads=3"], "model.channels"), (["somewhere"], "not somewhere"), (["--jason"], "unknown option --jason"),
-    (["data.train=odd.bin"], "odd.bin"), (["start.checkpoint=nowhere.h5"], "nowhere.h5")])
+    (["data.train=odd.bin"], "odd.bin"), (["start.checkpoint=nowhere.h5"], "nowhere.h5"),
+    (["start.checkpoint=run/checkpoints/step_00000040.weights.h5", "schedule.steps=30"], "must be more than the step of start.checkpoint")])
 def test_mistakes_are_named(place, words, message):
     Path("odd.bin").write_bytes(bytes(3))
     result = lawa("plan", TINY, "settings.toml", "run.directory=new", *words, *FIXED)
