@@ -22,6 +22,12 @@ int64_t even_spacing(const std::vector<Member>& members) {
 
 }  // namespace
 
+std::vector<Average> averages_of(std::span<const PlannedFile> files) {
+  std::vector<Average> plan;
+  for (const PlannedFile& file : files) plan.push_back(file.average);
+  return plan;
+}
+
 Json describe_average(const PlannedFile& file, const std::vector<Source>& sources) {
   Json members = Json::array();
   for (const Member& member : file.average.members) {

@@ -12,6 +12,8 @@ struct PlannedFile {
   std::string precision;
 };
 
+std::vector<Average> averages_of(std::span<const PlannedFile> files);
+
 /// What an average's file says it is made from: describe() with the stride 0 where the members lie unevenly, each member's step,
 /// weight and digest; a precision other than fp32.
 Json describe_average(const PlannedFile& file, const std::vector<Source>& sources);

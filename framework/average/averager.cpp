@@ -40,12 +40,6 @@ std::vector<size_t> group_ends(const std::vector<PlannedFile>& files, int64_t by
   return ends;
 }
 
-std::vector<Average> averages_of(std::span<const PlannedFile> files) {
-  std::vector<Average> plan;
-  for (const PlannedFile& file : files) plan.push_back(file.average);
-  return plan;
-}
-
 /// Makes and commits one group; progress(elements that are done, of so many) is told how far it is; adds what it moved to the totals.
 /// Returns the digests.
 std::vector<std::string> write_group(const Communicator& comm, const AveragingOutput& options, std::span<const PlannedFile> files,
@@ -59,7 +53,7 @@ std::vector<std::string> write_group(const Communicator& comm, const AveragingOu
   GroupOfFiles under_way(comm, files, sources, format);
   SourceReaders readers(used, options.allow_nonfinite);
   ReadBack read_back(under_way, options);
-  const int64_t first = layout.mine().empty() ? 0 : layout.mine()[0].range.begin;
+  const int64_t first = owned_range(layout).begin;
   int64_t written = 0;
   const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { readers.read(step, range, out); },
                           [&](size_t i, Range range, std::span<const float> values) {

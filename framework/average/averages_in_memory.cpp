@@ -4,32 +4,23 @@
 
 #include "average/pieces.hpp"
 #include "checkpoint/shard_file.hpp"
-#include "core/version.hpp"
 #include "interchange/weights_format.hpp"
 
 namespace lawa {
 namespace {
 
-Range owned_range(const ShardLayout& layout) {
-  const auto mine = layout.mine();
-  return mine.empty() ? Range{0, 0} : mine[0].range;
-}
-
 /// The header that an average's file would have. Collective.
 FlatHeader header_of(const Communicator& comm, const PlannedFile& file, const std::vector<Source>& sources) {
   const auto& newest = std::ranges::lower_bound(sources, file.average.step(), {}, &Source::step)->path;
-  FlatHeader header = open_on_root(comm, [&] { return format_of(newest).open(newest); }).header;
-  header.git = version().git;
-  header.provenance = {{"program", "lawa " + version().number}, {"average", describe_average(file, sources)}};
-  return header;
+  const PlacedFile opened = open_on_root(comm, [&] { return format_of(newest).open(newest); });
+  return header_of_average(opened.header, describe_average(file, sources));
 }
 
 }  // namespace
 
 void for_each_average(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
                       const std::vector<Source>& sources, Log& log, const std::function<void(const MadeAverage&)>& use) {
-  std::vector<Average> plan;
-  for (const PlannedFile& file : files) plan.push_back(file.average);
+  const std::vector<Average> plan = averages_of(files);
   const AveragingOrder order = averaging_order(plan);
   SourceReaders readers(sources, options.allow_nonfinite);
   const ShardLayout layout(sources[0].table->size(), comm.rank(), comm.size());
@@ -51,7 +42,7 @@ void for_each_average(const Communicator& comm, const AveragingOutput& options, 
         });
         use({header_of(comm, files[i], sources), values, detail::joint_digest(comm, sums)});
       }};
-  average_piece(plan, order, owned_range(layout), detail::rounding_to(format), io);
+  average_piece(plan, order, detail::owned_range(layout), detail::rounding_to(format), io);
 }
 
 }  // namespace lawa

@@ -14,9 +14,7 @@ std::string work_text(const AveragingOrder& order, size_t averages, int64_t elem
 }
 
 void add_checksums(std::span<const float> values, NumberFormat format, std::vector<uint64_t>& sums) {
-  std::vector<std::byte> stored(values.size() * static_cast<size_t>(bytes_of(format)));
-  from_floats(values, format, stored);
-  std::ranges::copy(block_checksums(stored, format), std::back_inserter(sums));
+  std::ranges::copy(block_checksums(from_floats(values, format), format), std::back_inserter(sums));
 }
 
 std::string joint_digest(const Communicator& comm, const std::vector<uint64_t>& mine) {

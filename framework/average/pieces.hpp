@@ -14,6 +14,12 @@ inline Rounding rounding_to(NumberFormat format) {
   return format == NumberFormat::bfloat16 ? Rounding::bfloat16 : Rounding::float32;
 }
 
+/// What a rank owns, in one piece; empty where it owns nothing.
+inline Range owned_range(const ShardLayout& layout) {
+  const auto mine = layout.mine();
+  return mine.empty() ? Range{0, 0} : mine[0].range;
+}
+
 /// "412 averages of 60 checkpoints; at most 40 MB of weights held a rank", where pieces have `elements` elements.
 std::string work_text(const AveragingOrder& order, size_t averages, int64_t elements);
 

@@ -62,4 +62,10 @@ void from_floats(std::span<const float> numbers, NumberFormat format, std::span<
   }
 }
 
+std::vector<std::byte> from_floats(std::span<const float> numbers, NumberFormat format) {
+  std::vector<std::byte> stored(numbers.size() * static_cast<size_t>(bytes_of(format)));
+  from_floats(numbers, format, stored);
+  return stored;
+}
+
 }  // namespace lawa

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace lawa {
 
@@ -24,5 +25,7 @@ void to_floats(std::span<const std::byte> stored, NumberFormat format, std::span
 /// The other way, for numbers that the format holds exactly (a bfloat16 is kept in a float whose low half is zero). Errors: a
 /// format that isn't written, float16 or float64.
 void from_floats(std::span<const float> numbers, NumberFormat format, std::span<std::byte> stored);
+/// The same, into room of its own.
+std::vector<std::byte> from_floats(std::span<const float> numbers, NumberFormat format);
 
 }  // namespace lawa

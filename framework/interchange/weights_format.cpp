@@ -14,10 +14,7 @@ bool has_record(const fs::path& file) {
 }
 
 PlacedFile lay_out_flat_average(const fs::path& file, const fs::path& newest, const Json& description, NumberFormat numbers) {
-  FlatHeader header = read_flat_header(newest, "weights");
-  header.git = version().git;
-  header.provenance = {{"program", "lawa " + version().number}, {"average", description}};
-  return lay_out_flat_file(file, std::move(header), {{"weights", numbers}});
+  return lay_out_flat_file(file, header_of_average(read_flat_header(newest, "weights"), description), {{"weights", numbers}});
 }
 
 void seal_flat_average(const PlacedFile& laid_out, const std::vector<uint64_t>& checksums, bool durably) {
@@ -38,6 +35,12 @@ constexpr WeightsFormat safetensors{.ending = ".safetensors",
                                     .seal = seal_safetensors_average};
 
 }  // namespace
+
+FlatHeader header_of_average(FlatHeader newest, const Json& description) {
+  newest.git = version().git;
+  newest.provenance = {{"program", "lawa " + version().number}, {"average", description}};
+  return newest;
+}
 
 const WeightsFormat& format_of(const fs::path& file) { return file.extension() == safetensors.ending ? safetensors : flat; }
 

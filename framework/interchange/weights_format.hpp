@@ -19,6 +19,9 @@ struct WeightsFormat {
   void (*seal)(const PlacedFile& laid_out, const std::vector<uint64_t>& checksums, bool durably);
 };
 
+/// The header of an average whose newest member has the header `newest`.
+FlatHeader header_of_average(FlatHeader newest, const Json& description);
+
 /// By a file's name: .safetensors, else this program's own.
 const WeightsFormat& format_of(const std::filesystem::path& file);
 
