@@ -197,7 +197,8 @@ PlacedFile open_flat_file(const std::filesystem::path& path, const std::string& 
   if (opened.header.provenance.is_object()) opened.average = opened.header.provenance.value("average", Json());
   if (opened.arrays.contains("weights")) {
     OpenFiles files(ByteFile::Mode::read);
-    opened.identity = opened.digest = digest_of(PlacedReader(files, path, opened.places("weights"), opened.header.table).stored_checksums());
+    const PlacedReader weights(files, path, opened.places("weights"), opened.header.table);
+    opened.identity = opened.digest = digest_of(weights.stored_checksums());
   }
   opened.own_words = opened.header.to_json();
   return opened;
@@ -211,19 +212,23 @@ PlacedFile lay_out_flat_file(const std::filesystem::path& path, FlatHeader heade
   MemoryFile image(path, bytes + bytes / 100 + slack);
   PlacedFile file{.path = path, .header = std::move(header), .arrays = {}};
   file.arrays = make_image(image, path.string(), file.header, arrays);
-  image.copy_to(ByteFile(part_of(path), ByteFile::Mode::create));
+  ByteFile made(part_of(path), ByteFile::Mode::create);
+  image.copy_to(made);
+  made.close();
   part.keep();
   return file;
 }
 
 FileRecord seal_flat_file(const PlacedFile& laid_out, const std::map<std::string, std::vector<uint64_t>>& checksums, bool durably) {
   {
-    const ByteFile file(part_of(laid_out.path), ByteFile::Mode::update);
+    ByteFile file(part_of(laid_out.path), ByteFile::Mode::update);
     for (const auto& [name, sums] : checksums) {
       const Places& places = laid_out.places(name);
-      LAWA_CHECK(std::ssize(sums) == block_count(places.size()), file.path().string(), ": ", sums.size(), " checksums for ", places.size(), " numbers");
+      LAWA_CHECK(std::ssize(sums) == block_count(places.size()), file.path().string(), ": ", sums.size(), " checksums for ",
+                 places.size(), " numbers");
       file.write(*places.checksums, std::as_bytes(std::span(sums)));
     }
+    file.close();
   }
   commit_file(laid_out.path, durably);
   return describe_file(laid_out.path, byte_ranges(laid_out));

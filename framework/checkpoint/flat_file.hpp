@@ -22,8 +22,8 @@ struct ArraySpec {
   NumberFormat format = NumberFormat::float32;
 };
 
-/// Opens a weights or a state file; on one rank. Errors: not a whole HDF5 file of this kind ("": of that which its name says, or any); a header whose digest doesn't
-/// verify; a commit record beside it that says otherwise; arrays that don't fit the table.
+/// Opens a weights or a state file; on one rank. Errors: not a whole HDF5 file of this kind ("": of that which its name says, or any); a
+/// header whose digest doesn't verify; a commit record beside it that says otherwise; arrays that don't fit the table.
 PlacedFile open_flat_file(const std::filesystem::path& path, const std::string& kind = "");
 
 /// Its header only. Errors: as above, but for the commit record and the arrays.

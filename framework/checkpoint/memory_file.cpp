@@ -20,8 +20,9 @@ namespace {
 std::filesystem::path folder_with_room() {
   constexpr uintmax_t enough = uintmax_t{1} << 26;
   std::error_code error;
-  for (const std::filesystem::path folder : {std::filesystem::path("/dev/shm"), std::filesystem::temp_directory_path(error)})
-    if (!folder.empty() && std::filesystem::space(folder, error).available >= enough && !error && ::access(folder.c_str(), W_OK) == 0) return folder;
+  for (const std::filesystem::path& folder : {std::filesystem::path("/dev/shm"), std::filesystem::temp_directory_path(error)})
+    if (!folder.empty() && std::filesystem::space(folder, error).available >= enough && !error && ::access(folder.c_str(), W_OK) == 0)
+      return folder;
   fail(__FILE__, __LINE__, "neither /dev/shm nor the folder for temporary files (TMPDIR) has ", enough, " bytes free");
 }
 
@@ -29,8 +30,9 @@ std::filesystem::path folder_with_room() {
 
 MemoryFile::MemoryFile(const std::filesystem::path& of, int64_t most_bytes) : name_(folder_with_room() / "lawa_XXXXXX") {
   struct rlimit limit {};
-  LAWA_CHECK(::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || static_cast<uint64_t>(most_bytes) <= limit.rlim_cur,
-             of.string(), ": will have about ", most_bytes, " bytes, and this process may write at most ", limit.rlim_cur, " to a file (ulimit -f)");
+  const bool limited = ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  LAWA_CHECK(!limited || static_cast<uint64_t>(most_bytes) <= limit.rlim_cur, of.string(), ": will have about ", most_bytes,
+             " bytes, and this process may write at most ", limit.rlim_cur, " to a file (ulimit -f)");
   descriptor_ = ::mkostemp(name_.data(), O_CLOEXEC);
   LAWA_CHECK(descriptor_ >= 0, name_, ": can't be created: ", std::strerror(errno));
 }
@@ -51,7 +53,7 @@ void MemoryFile::copy_to(const ByteFile& file) const {
   std::vector<std::byte> piece;
   for (off_t begin = 0, end = 0; (begin = ::lseek(descriptor_, end, SEEK_DATA)) >= 0;) {  // from one written part to the next
     end = ::lseek(descriptor_, begin, SEEK_HOLE);
-    LAWA_CHECK(end > begin, name_, ": a file in memory can't be searched: ", std::strerror(errno));
+    LAWA_CHECK(end > begin, "a file in memory can't be searched: ", std::strerror(errno));
     for (off_t at = begin; at < end; at += std::ssize(piece)) {
       piece.resize(static_cast<size_t>(std::min<off_t>(end - at, 1 << 20)));
       LAWA_CHECK(::pread(descriptor_, piece.data(), piece.size(), at) == std::ssize(piece), "a file in memory can't be read");

@@ -10,8 +10,8 @@ namespace lawa {
 /// Empty at first, gone with the object; what is never written takes no room.
 class MemoryFile {
  public:
-  /// Of what will be the file `of`, which errors name: it would have more bytes than this process may write to a file; no room for a few of them in /dev/shm or the folder for
-  /// temporary files.
+  /// Of what will be the file `of`, which errors name: it would have more bytes than this process may write to a file; there is no room
+  /// for a few of them in /dev/shm or the folder for temporary files.
   MemoryFile(const std::filesystem::path& of, int64_t most_bytes);
   ~MemoryFile();
   MemoryFile(const MemoryFile&) = delete;

@@ -14,9 +14,8 @@ class Info {
   explicit Info(const std::vector<std::string>& hints) {
     LAWA_MPI(MPI_Info_create(&info_));
     for (const std::string& hint : hints) {
-      const size_t equals = hint.find('=');
-      LAWA_CHECK(equals > 0 && equals < hint.size() - 1, "checkpoint.hints: \"", hint, "\" isn't of the form name=value");
-      LAWA_MPI(MPI_Info_set(info_, hint.substr(0, equals).c_str(), hint.substr(equals + 1).c_str()));
+      const auto [name, value] = hint_of(hint, "checkpoint.hints");
+      LAWA_MPI(MPI_Info_set(info_, name.c_str(), value.c_str()));
     }
   }
   ~Info() { MPI_Info_free(&info_); }
@@ -52,6 +51,12 @@ Handle selection_of(hid_t dataset, const std::string& path, const std::vector<Ra
 }
 
 }  // namespace
+
+std::pair<std::string, std::string> hint_of(const std::string& text, const std::string& place) {
+  const size_t equals = text.find('=');
+  LAWA_CHECK(equals != text.npos && equals > 0 && equals + 1 < text.size(), place, ": \"", text, "\" isn't of the form name=value");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
 
 struct ParallelFile::State {
   const Communicator& comm;

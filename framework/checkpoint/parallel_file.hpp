@@ -9,9 +9,12 @@
 
 namespace lawa {
 
+/// Name and value of a hint for MPI-IO, "cb_nodes=4". Errors: it isn't of that form; `place` says where it stands.
+std::pair<std::string, std::string> hint_of(const std::string& text, const std::string& place);
+
 class ParallelFile {
  public:
-  /// Collective. Hints for MPI-IO as "cb_nodes=4"; those of a new file come too late. Errors reach all ranks.
+  /// Collective. Hints as hint_of takes them; those that MPI heeds for a new file only come too late. Errors reach all ranks.
   ParallelFile(const Communicator& comm, const std::filesystem::path& part, const std::vector<std::string>& hints);
   ~ParallelFile();
   ParallelFile(const ParallelFile&) = delete;

@@ -21,10 +21,10 @@ namespace lawa {
 struct FlatHeader {
   std::string kind;                      ///< "weights" or "state"
   int64_t step = 0, trained_tokens = 0;  ///< optimizer steps made, training tokens seen
-  std::string trajectory_hash, config_hash, git;
-  ParameterTable table;
-  std::string config;  ///< TOML
-  Json provenance;
+  std::string trajectory_hash{}, config_hash{}, git{};
+  ParameterTable table{};
+  std::string config{};  ///< TOML
+  Json provenance{};
 
   /// Everything above as JSON: what `lawa inspect` prints and what a file's header_digest is taken of.
   Json to_json() const;

@@ -23,11 +23,7 @@ std::vector<ArraySpec> specs_of(const std::vector<ShardArray>& arrays) {
   return specs;
 }
 
-std::vector<std::byte> stored_numbers(std::span<const float> numbers, NumberFormat format) {
-  std::vector<std::byte> stored(numbers.size() * static_cast<size_t>(bytes_of(format)));
-  from_floats(numbers, format, stored);
-  return stored;
-}
+std::vector<std::byte> stored_numbers(std::span<const float> numbers, NumberFormat format) { return from_floats(numbers, format); }
 std::vector<std::byte> stored_numbers(std::span<const double> numbers, NumberFormat) {
   const auto bytes = std::as_bytes(numbers);
   return {bytes.begin(), bytes.end()};

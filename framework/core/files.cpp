@@ -68,12 +68,16 @@ void commit_file(const fs::path& path, bool durably) {
 
 void write_file(const fs::path& path, const std::string& text, bool durably) {
   const PartGuard part(path);
-  ByteFile(part_of(path), ByteFile::Mode::create).write(0, std::as_bytes(std::span(text)));
+  ByteFile file(part_of(path), ByteFile::Mode::create);
+  file.write(0, std::as_bytes(std::span(text)));
+  file.close();
   commit_file(path, durably);
 }
 
 void append_to_file(const fs::path& path, const std::string& text) {
-  ByteFile(path, ByteFile::Mode::append).write(0, std::as_bytes(std::span(text)));
+  ByteFile file(path, ByteFile::Mode::append);
+  file.write(0, std::as_bytes(std::span(text)));
+  file.close();
 }
 
 }  // namespace lawa

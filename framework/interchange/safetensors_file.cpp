@@ -145,7 +145,8 @@ PlacedFile lay_out_safetensors_average(const fs::path& path, const fs::path& new
   const SafetensorsHeader header = lay_out_safetensors(std::move(tensors), metadata).first;
 
   PartGuard part(path);
-  const ByteFile from(newest, ByteFile::Mode::read), to(part_of(path), ByteFile::Mode::create);
+  const ByteFile from(newest, ByteFile::Mode::read);
+  ByteFile to(part_of(path), ByteFile::Mode::create);
   to.reserve(header.file_bytes);
   const std::string named = text_with(header, no_digest, rest_digest(header, from, like));
   to.write(0, std::as_bytes(std::span(named)));
@@ -155,6 +156,7 @@ PlacedFile lay_out_safetensors_average(const fs::path& path, const fs::path& new
     for_each_piece(from, {at, at + tensor.bytes.size()},
                    [&](int64_t begin, std::span<const std::byte> bytes) { to.write(tensor.bytes.begin + begin - at, bytes); });
   }
+  to.close();
   PlacedFile file = placed(path, header);
   file.digest = no_digest;
   part.keep();
@@ -164,12 +166,13 @@ PlacedFile lay_out_safetensors_average(const fs::path& path, const fs::path& new
 void seal_safetensors_average(const PlacedFile& laid_out, const std::vector<uint64_t>& checksums, bool durably) {
   const fs::path part = part_of(laid_out.path);
   {
-    const ByteFile file(part, ByteFile::Mode::update);
+    ByteFile file(part, ByteFile::Mode::update);
     const SafetensorsHeader header = read_safetensors_header(part);
     const std::string rest = value_of(header, rest_key);
     LAWA_CHECK(rest == rest_digest(header, file, header), part.string(), ": its header or a copied tensor isn't what was written");
     const std::string text = text_with(header, digest_of(checksums), rest);  // as long as the one before: nothing moves
     file.write(0, std::as_bytes(std::span(text)));
+    file.close();
   }
   commit_file(laid_out.path, durably);
 }

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "checkpoint/parallel_file.hpp"
 #include "core/hash.hpp"
 #include "model/gpt2_tensors.hpp"
 #include "train/evaluation_steps.hpp"
@@ -35,6 +36,9 @@ void check(const TrainConfig& c, const ConfigSource& source) {
              ": must name a token file, or evaluate.steps = 0");
   check(c.averages, gpt2_parameters(c.model), source);
   check_stop_rule(c, source);
+  for (const std::string& hint : c.checkpoint.hints) hint_of(hint, "checkpoint.hints" + source.where("checkpoint.hints"));
+  LAWA_CHECK(c.checkpoint.hints.empty() || c.checkpoint.writer == "hdf5", "checkpoint.hints", source.where("checkpoint.hints"),
+             ": are for checkpoint.writer = \"hdf5\", and that is ", c.checkpoint.writer);
   LAWA_CHECK(c.start.checkpoint.empty() || c.start.weights.empty(), "start.checkpoint", source.where("start.checkpoint"),
              " and start.weights", source.where("start.weights"), ": only one of them");
 }

@@ -54,13 +54,9 @@ def test_long_paths(place, writer):
         assert sorted(digests(folder)) == [10, 20]
 
 
-@pytest.mark.parametrize("nth", range(1, 12))
-@pytest.mark.parametrize("call", ["write", "fsync", "truncate"])
+@pytest.mark.parametrize("call, nth", [*((call, nth) for call in ("write", "fsync") for nth in range(1, 12)), *(("allocate", nth) for nth in range(1, 5))])
 def test_a_full_disk_is_called_one_at_every_call(place, call, nth):
     result = lawa(*RUN, ranks=1, **fault("ENOSPC", call, str(place / "new"), f"{nth}+"))
-    if result.code == 0:
-        assert call == "truncate", "there are no so many calls"
-        return
     assert result.code == 1 and "No space left on device" in result.errors[0], result.err
     assert not parts()
 
@@ -93,6 +89,33 @@ def test_a_limit_on_the_size_of_files(place, kilobytes, writer):
     assert result.returncode == 1 and result.stderr.splitlines()[-1].startswith("lawa: error"), result.stderr
     assert "ulimit -f" in result.stderr or "File too large" in result.stderr, result.stderr
     assert not parts()
+
+
+def test_hints_for_mpi_io(place):
+    succeed(*RUN, "checkpoint.writer=hdf5", 'checkpoint.hints=["cb_nodes=1"]', ranks=2)
+    for hints in ('["cb_nodes"]', '["=1"]', '["cb_nodes="]'):
+        refused = lawa(*RUN, "checkpoint.writer=hdf5", f"checkpoint.hints={hints}", "run.directory=other")
+        assert refused.code == 1 and "isn't of the form name=value" in refused.errors[0] and not Path("other").exists()
+    assert 'are for checkpoint.writer = "hdf5"' in lawa(*RUN, 'checkpoint.hints=["cb_nodes=1"]', "run.directory=other").errors[0]
+
+
+def test_file_systems_that_promise_no_room(place):
+    succeed(*RUN, ranks=2, **fault("EOPNOTSUPP", "allocate"))
+    assert sorted(digests("new")) == [10, 20]
+
+
+@pytest.mark.parametrize("destination", ["new/", "./new", "new/../new/"])
+def test_a_folder_has_many_names(place, destination):
+    succeed("average", "run", f"destination={destination}", "averaging.at=60", **fault("ENOLCK", "lock"))
+    assert [path.suffix for path in sorted(Path("new").iterdir())] == [".json", ".h5"]
+
+
+@pytest.mark.parametrize("program", ["inspect", "evaluate", "average"])
+@pytest.mark.parametrize("name", ["pipe.h5", "pipe.weights.h5", "pipe.safetensors", "device.h5", "folder.h5"])
+def test_what_is_no_file_is_refused_and_not_waited_for(place, program, name):
+    {"pipe": os.mkfifo, "device": lambda path: os.symlink("/dev/zero", path), "folder": os.mkdir}[name.split(".")[0]](name)
+    result = lawa(program, name, *(["destination=new", "averaging.window=1"] if program == "average" else []), timeout=20)
+    assert result.code == 1 and len(result.errors) == 1 and name in result.errors[0], result.err
 
 
 def test_file_systems_without_flock(place):

@@ -1,7 +1,7 @@
 /* A library to preload: one process of a job meets an error, or a signal, at its n-th call of a kind; and calls are counted.
 
    FAULT        what happens: an errno's name (ENOSPC: the call isn't made), or a signal's (SIGKILL, SIGSTOP: raised before the call)
-   FAULT_CALL   the calls that it happens to, with commas: open close read write fsync rename unlink truncate mkdir list stat lock
+   FAULT_CALL   the calls that it happens to, with commas: open close read write fsync rename unlink truncate allocate mkdir list stat lock
                 (fcntl's) flock mmap. "read" is every call that reads (pread, readv, preadv, aio_read, …), and likewise the others
    FAULT_PATH   only where the path has this in it: the words of an open, the system's own name of a file that is open
    FAULT_NTH    which of these calls, from 1 on: "3", or "3+" for the third and all behind it (default "1+")
@@ -191,6 +191,8 @@ BY_FILE(int, fdatasync, (int file), (file), "fsync")
 BY_FILE(int, sync_file_range, (int file, off64_t at, off64_t size, unsigned flags), (file, at, size, flags), "fsync")
 BY_FILE(int, ftruncate, (int file, off_t size), (file, size), "truncate")
 BY_FILE(int, ftruncate64, (int file, off64_t size), (file, size), "truncate")
+BY_FILE(int, fallocate, (int file, int mode, off_t at, off_t size), (file, mode, at, size), "allocate")
+BY_FILE(int, fallocate64, (int file, int mode, off64_t at, off64_t size), (file, mode, at, size), "allocate")
 BY_FILE(int, flock, (int file, int operation), (file, operation), "flock")
 BY_PATH(int, rename, (const char* from, const char* to), (from, to), "rename", to, -1)
 BY_PATH(int, unlink, (const char* path), (path), "unlink", path, -1)

@@ -86,8 +86,8 @@ TEST(CommitRecord, AFlippedBitNeverPassesForAnotherCheckpoint) {
     text[bit / 8] = static_cast<char>(text[bit / 8] ^ (1 << bit % 8));
     write_file(path, text, false);
     std::string found;
-    if (error_of([&] { found = read_record(path).to_json().dump(); }) == "no error")
-      EXPECT_EQ(found, record.to_json().dump()) << "bit " << bit << " of " << text;  // a space became another one, say
+    if (error_of([&] { found = read_record(path).to_json().dump(); }) != "no error") continue;
+    EXPECT_EQ(found, record.to_json().dump()) << "bit " << bit << " of " << text;  // a space became another one, say
   }
 }
 
