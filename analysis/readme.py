@@ -177,12 +177,20 @@ def online():
             f"({1000 * line['seconds_without']:.1f} ms, the median of {line['steps']} steps each).")
 
 
+def printed(name):
+    """tests/benchmark/<name>.txt: a command and the page that it printed."""
+    return f"```text\n{(ROOT / 'tests' / 'benchmark' / name).with_suffix('.txt').read_text(encoding='utf-8')}```"
+
+
 def plan():
-    """tests/benchmark/plan.txt: a command and the page that it printed."""
-    return f"```text\n{(ROOT / 'tests' / 'benchmark' / 'plan.txt').read_text(encoding='utf-8')}```"
+    return printed("plan")
 
 
-SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "plan": plan, "benchmark": benchmark, "phases": phases, "one rank": alone,
+def doctor():
+    return printed("doctor")
+
+
+SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "plan": plan, "doctor": doctor, "benchmark": benchmark, "phases": phases, "one rank": alone,
             "threads": threads, "precision": precision, "averaging": averaging, "online": online}
 
 

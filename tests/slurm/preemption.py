@@ -23,7 +23,7 @@ from cluster import PROGRAM, ROOT, TINY, Slurm, output, prepare_tokens, wait_for
 STATE_STEPS = 300   # a lost node may cost as many
 WORDS = [*TINY, "evaluate.steps=150", "checkpoint.steps=75", f"checkpoint.state_steps={STATE_STEPS}",
          "averages=[{scheme='lawa', window=5, stride=60, save=true}]"]
-STEPS, LONG = 900, 20000   # LONG: Slurm looks only every half minute whether a job's time is over
+STEPS, LIMITED, LONG = 2400, 8000, 20000   # LIMITED: longer than run.wall_seconds; Slurm looks every half minute whether a job's time is over
 
 
 def lines(run):
@@ -126,12 +126,12 @@ def how_it_stopped(job, asked=None):
 
 def preempted(slurm, folder, kind, times, draw):
     """A job that was preempted so often and runs now for the last time, and a line for each preemption."""
-    long = kind == "time limit" or (kind == "run.wall_seconds" and times > 1)
+    steps = {"time limit": LONG, "run.wall_seconds": LONG if times > 1 else LIMITED}.get(kind, STEPS)
 
     def limit(number):   # it stops about a second before, as long as it has not saved a state and measured how long that takes
-        return draw.uniform(1.4, 5 if long else 2) if kind == "run.wall_seconds" and number < times else 0
+        return draw.uniform(1.4, 5 if times > 1 else 2) if kind == "run.wall_seconds" and number < times else 0
 
-    job, rows = Job(slurm, folder, kind.replace(" ", "_"), LONG if long else STEPS), []
+    job, rows = Job(slurm, folder, kind.replace(" ", "_"), steps), []
     job.limit_start(limit(0))
     job.submit(*(["--time=1", f"--signal=B:USR1@{draw.randint(30, 55)}"] if kind == "time limit" else []))
     for number in range(times):
@@ -169,7 +169,7 @@ def main():
     for nodes in options.nodes:
         with tempfile.TemporaryDirectory() as folder, Slurm(nodes) as slurm:
             prepare_tokens(folder)
-            whole = {steps: Job(slurm, folder, f"whole_{steps}", steps).submit().end() for steps in (STEPS, LONG)}
+            whole = {steps: Job(slurm, folder, f"whole_{steps}", steps).submit().end() for steps in (STEPS, LIMITED, LONG)}
             for kind in KINDS:
                 job, rows = preempted(slurm, folder, kind, options.times, draw)
                 same = job.end() == whole[job.steps]
