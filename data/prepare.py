@@ -189,8 +189,6 @@ def prepare(options):
     parts, lines = open_source(options)
     tokenizer, model = make_tokenizer(parts)
     meta = described(options, parts, tokenizer)
-    if "uint32" in meta["dtype"]:
-        print("prepare.py: warning: ids above 65,535 take 32 bits, and lawa train reads token files of 16 bits so far", file=sys.stderr)
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         for part, name in PARTS.items():

@@ -1,4 +1,4 @@
-"""Token files: little-endian uint16, as `framework/data` reads them, or uint32, which it doesn't yet; headerless or with one of llm.c's headers.
+"""Token files: little-endian uint16 or uint32, as `framework/data` reads them; headerless or with one of llm.c's headers.
 
 Files appear whole or not at all: written as `.part`, fsynced, renamed. Nothing is ever appended to a finished file.
 """

@@ -36,12 +36,12 @@ value() {
   printf '%s' "$found"
 }
 
-# need_tokens WORD...: the file that is trained on must be there (of an array of files, or those of an own .toml, lawa says it).
+# need_tokens WORD...: the file that is trained on must be there (of an array, a pattern, a ~ or $NAME, or those of an own .toml, lawa says it).
 need_tokens() {
   local file
   [[ " $* " == *'.toml '* ]] && return
   file=$(value data.train tokens/train.bin "$@")
-  [[ $file == \[* || -e $file ]] || end_job "data.train: there is no $file; make it (hours, tens of GB) with
+  [[ $file == *[][*?~\$]* || -e $file ]] || end_job "data.train: there is no $file; make it (hours, tens of GB) with
   python3 data/prepare.py --source openwebtext --tokenizer gpt2 --output $(dirname "$file")
 and see data/README.md for other texts"
 }

@@ -1,5 +1,7 @@
 #include "checkpoint/hdf5.hpp"
 
+#include "core/file_kind.hpp"
+
 namespace lawa::h5 {
 
 std::string last_error() {
@@ -35,8 +37,17 @@ void leave_locks_alone([[maybe_unused]] hid_t access, [[maybe_unused]] const std
 #endif
 }
 
+/// Errors: the file is plainly of another kind.
+void check_is_hdf5(const std::string& path) {
+  const FileKind kind = file_kind(path);
+  const bool is = kind.name.starts_with("an HDF5 file");
+  LAWA_CHECK(is, path, ": is ", kind.name.empty() ? "no HDF5 file" : kind.name, ", not a weights file of this program (step_….weights.h5)",
+             kind.group == FileKind::Group::pointer ? "; " + kind.remedy : "");
+}
+
 Handle open_for_reading(const std::string& path) {
   be_quiet();
+  check_is_hdf5(path);
   const Handle access = properties(H5P_FILE_ACCESS);
   leave_locks_alone(access, path);
   return {LAWA_H5(path, H5Fopen(path.c_str(), H5F_ACC_RDONLY, access)), H5Fclose};

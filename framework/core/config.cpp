@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <numeric>
 
 #include "core/json.hpp"
+#include "core/path_words.hpp"
 
 namespace lawa::detail {
 namespace {
@@ -21,20 +21,6 @@ void check_limits(double value, const std::string& text, const std::string& key,
   LAWA_CHECK(value > limit.low || (limit.low_is_legal && value == limit.low), key, " (", place, "): ", text, " must be ",
              limit.low_is_legal ? "at least " : "greater than ", limit.low);
   LAWA_CHECK(value <= limit.high, key, " (", place, "): ", text, " must be at most ", limit.high);
-}
-
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row.back();
 }
 
 /// An array, or one value without brackets.
@@ -75,7 +61,8 @@ void assign(double& field, const std::string& key, const ConfigSource::Entry& en
   check_limits(field, to_toml(field), key, entry.place, limit);
 }
 void assign(std::string& field, const std::string& key, const ConfigSource::Entry& entry, const Limit& limit) {
-  field = get<std::string>(entry, key, "a string");
+  field = entry.value.text.empty() ? get<std::string>(entry, key, "a string") : entry.value.text;
+  if (limit.is_path) field = path_of(field, key + " (" + entry.place + ")");
   if (limit.choices.empty() || std::ranges::count(limit.choices, field) > 0) return;
   std::string choices;
   for (const std::string& choice : limit.choices) choices += (choices.empty() ? "" : ", ") + choice;
@@ -114,11 +101,5 @@ std::string to_toml(const std::string& value) {
 std::string to_toml(const std::vector<std::string>& value) { return to_array(value); }
 std::string to_toml(const std::vector<int64_t>& value) { return to_array(value); }
 std::string to_toml(const std::vector<double>& value) { return to_array(value); }
-
-std::string nearest(const std::string& key, const std::set<std::string>& known) {
-  const auto best = std::ranges::min_element(known, {}, [&](const std::string& other) { return edit_distance(key, other); });
-  if (best == known.end() || edit_distance(key, *best) > std::max<size_t>(3, key.size() / 3)) return "";
-  return "; did you mean " + *best + "?";
-}
 
 }  // namespace lawa::detail

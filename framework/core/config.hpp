@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <set>
 #include <string>
 #include <type_traits>
@@ -20,6 +21,7 @@
 
 #include "core/config_source.hpp"
 #include "core/error.hpp"
+#include "core/nearest_key.hpp"
 
 namespace lawa {
 
@@ -28,10 +30,12 @@ struct Limit {
   double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
   bool low_is_legal = true;
   std::vector<std::string> choices{};  ///< for strings; empty: any
+  bool is_path = false;                ///< for strings: ~ and $NAME stand for what they do in a shell
 };
 inline Limit at_least(double low) { return {.low = low}; }
 inline Limit positive() { return {.low = 0, .low_is_legal = false}; }
 inline Limit between(double low, double high) { return {.low = low, .high = high}; }
+inline Limit a_path() { return {.is_path = true}; }
 inline Limit one_of(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
 
 /// Types of a key's value; everything else is a nested config with a visit() of its own.
@@ -83,25 +87,37 @@ std::string to_toml(const std::string& value);
 std::string to_toml(const std::vector<std::string>& value);
 std::string to_toml(const std::vector<int64_t>& value);
 std::string to_toml(const std::vector<double>& value);
-std::string nearest(const std::string& key, const std::set<std::string>& known);
 }  // namespace detail
 
 /// Puts the source's values over what the config holds. Errors name the key and its place: unknown key, wrong type, a value
 /// outside its limits.
 template <class Config>
 void apply(Config& config, const ConfigSource& source) {
-  std::set<std::string> known;
-  const auto assign = [&](const std::string& key, auto& field, const std::string&, const Limit& limit) {
-    known.insert(key);
+  std::map<std::string, std::string> known;  // and what each key's help says
+  const auto assign = [&](const std::string& key, auto& field, const std::string& help, const Limit& limit) {
+    known.emplace(key, help);
     if (const auto* entry = source.find(key)) detail::assign(field, key, *entry, limit);
   };
   const auto resize = [&](const std::string& key, auto& list) {
-    known.insert(key);
+    known.emplace(key, "");
     if (const auto length = source.list_length(key)) list.resize(*length);
   };
   each_field(config, "", assign, resize);
   for (const auto& [key, entry] : source.entries())
-    LAWA_CHECK(known.contains(key), "unknown key ", key, " (", entry.place, ")", detail::nearest(key, known));
+    LAWA_CHECK(known.contains(key), "unknown key ", key, " (", entry.place, ")", nearest_keys(key, known));
+}
+
+/// Every key that a config can have; of a list's tables those of the first.
+template <class Config>
+std::set<std::string> keys_of() {
+  Config config;
+  std::set<std::string> keys;
+  const auto at_list = [&](const std::string& key, auto& list) {
+    keys.insert(key);
+    list.resize(1);
+  };
+  each_field(config, "", [&](const std::string& key, auto&, const std::string&, const Limit&) { keys.insert(key); }, at_list);
+  return keys;
 }
 
 /// The defaults of Config with the source's values over them. Errors: apply's; then what check(config, source) refuses, where the

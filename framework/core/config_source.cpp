@@ -9,22 +9,40 @@
 namespace lawa {
 namespace {
 
-Value to_value(const toml::node& node, const std::string& key, const std::string& place) {
-  if (const auto* v = node.as_boolean()) return {v->get()};
-  if (const auto* v = node.as_integer()) return {v->get()};
-  if (const auto* v = node.as_floating_point()) return {v->get()};
+/// Where a line and a column of it, both counted from 1, lie in a text. Columns are characters, not bytes.
+size_t byte_at(const std::string& text, const toml::source_position& position) {
+  size_t at = 0;
+  for (toml::source_index line = 1; line < position.line; ++line) at = text.find('\n', at) + 1;
+  for (toml::source_index column = 1; column < position.column && at < text.size(); ++column)
+    do ++at;
+    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
+  return at;
+}
+
+/// What stands for a scalar in the text that it was parsed from.
+std::string written(const toml::node& node, const std::string& text) {
+  const size_t begin = byte_at(text, node.source().begin);
+  return text.substr(begin, byte_at(text, node.source().end) - begin);
+}
+
+/// `text` is what the node was parsed from.
+Value to_value(const toml::node& node, const std::string& text, const std::string& key, const std::string& place) {
+  if (const auto* v = node.as_boolean()) return {v->get(), written(node, text)};
+  if (const auto* v = node.as_integer()) return {v->get(), written(node, text)};
+  if (const auto* v = node.as_floating_point()) return {v->get(), written(node, text)};
   if (const auto* v = node.as_string()) return {v->get()};
+  LAWA_CHECK(!node.is_table(), key, " (", place, "): tables among other values aren't used here");
   const auto* array = node.as_array();
-  LAWA_CHECK(array != nullptr, key, " (", place, "): dates, times and mixed arrays aren't used here");
+  if (array == nullptr) return {written(node, text)};  // a date or time
   std::vector<Value> values;
-  for (const toml::node& element : *array) values.push_back(to_value(element, key, place));
+  for (const toml::node& element : *array) values.push_back(to_value(element, text, key, place));
   return {values};
 }
 
 bool is_table(const Value& value) { return std::holds_alternative<TablePlace>(value.data); }
 
 std::string place_of(const toml::node& node, const std::string& name) {
-  return name.empty() ? "command line" : concat(name, ":", node.source().begin.line);
+  return name.empty() ? ConfigSource::command_line : concat(name, ":", node.source().begin.line);
 }
 
 using Entries = std::map<std::string, ConfigSource::Entry>;
@@ -34,11 +52,11 @@ void forget(const std::string& key, Entries& entries) {
   std::erase_if(entries, [&](const auto& entry) { return entry.first == key || entry.first.starts_with(key + "."); });
 }
 
-/// `name` is the file's, "" for the command line.
-void flatten(const toml::node& node, const std::string& key, const std::string& name, Entries& entries) {
+/// `text` is what the node was parsed from, `name` the file's, "" for the command line.
+void flatten(const toml::node& node, const std::string& text, const std::string& key, const std::string& name, Entries& entries) {
   if (const auto* table = node.as_table()) {
     for (const auto& [child, value] : *table)
-      flatten(value, key.empty() ? std::string(child.str()) : key + "." + std::string(child.str()), name, entries);
+      flatten(value, text, key.empty() ? std::string(child.str()) : key + "." + std::string(child.str()), name, entries);
     return;
   }
   const auto* array = node.as_array();
@@ -46,10 +64,10 @@ void flatten(const toml::node& node, const std::string& key, const std::string& 
   const std::string place = place_of(node, name);
   if (array != nullptr && array->is_array_of_tables()) {
     entries[key] = {{std::vector<Value>(array->size(), Value{TablePlace{}})}, place};  // a table may be empty
-    for (size_t i = 0; i < array->size(); ++i) flatten(*array->get(i), key + "." + std::to_string(i), name, entries);
+    for (size_t i = 0; i < array->size(); ++i) flatten(*array->get(i), text, key + "." + std::to_string(i), name, entries);
     return;
   }
-  entries.insert_or_assign(key, ConfigSource::Entry{to_value(node, key, place), place});
+  entries.insert_or_assign(key, ConfigSource::Entry{to_value(node, text, key, place), place});
 }
 
 }  // namespace
@@ -66,7 +84,7 @@ void ConfigSource::add_toml(const std::string& text, const std::string& name) {
   } catch (const toml::parse_error& error) {
     fail(__FILE__, __LINE__, name, ":", error.source().begin.line, ": not valid TOML: ", error.description());
   }
-  flatten(table, "", name, entries_);
+  flatten(table, text, "", name, entries_);
 }
 
 void ConfigSource::add_override(const std::string& word) {
@@ -74,16 +92,18 @@ void ConfigSource::add_override(const std::string& word) {
   LAWA_CHECK(equals != std::string::npos && equals > 0, "expected key=value, got: ", word);
   const std::string key = word.substr(0, equals), text = word.substr(equals + 1);
   LAWA_CHECK(!text.empty(), key, " (command line): has no value; an empty string is ", key, "='\"\"'");
+  const std::string line = "value = " + text + "\n";
   toml::table table;
   try {
-    table = toml::parse("value = " + text + "\n");
+    table = toml::parse(line);
   } catch (const toml::parse_error&) {
     table.clear();
   }
   const toml::node* node = table.size() == 1 ? table.get("value") : nullptr;
-  if (node == nullptr || node->is_table() || node->is_date() || node->is_time() || node->is_date_time())
-    table = toml::table{{"value", text}};  // a folder may well be named 2024-05-01
-  flatten(*table.get("value"), key, "", entries_);
+  const auto is_all = [&](const toml::node& scalar) { return written(scalar, line) == text.substr(0, text.find_last_not_of(" \t") + 1); };
+  if (node == nullptr || node->is_table() || (node->is_value() && !node->is_string() && !is_all(*node)))
+    table = toml::table{{"value", text}};  // a folder may well be named 7#b
+  flatten(*table.get("value"), line, key, "", entries_);
 }
 
 std::optional<size_t> ConfigSource::list_length(const std::string& key) const {

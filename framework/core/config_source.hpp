@@ -14,6 +14,7 @@ struct TablePlace {};
 /// A TOML value: a scalar or an array.
 struct Value {
   std::variant<bool, int64_t, double, std::string, std::vector<Value>, TablePlace> data;
+  std::string text{};  ///< of a scalar without quotes, as it was written: a folder may well be named 2026
 };
 
 /// The kind of a value in words: "an integer", "a string", …
@@ -28,8 +29,10 @@ class ConfigSource {
     std::string place;  ///< "train.toml:12" or "command line"
   };
 
+  static constexpr const char* command_line = "command line";  ///< the place of a word's entry
+
   /// Adds a TOML text; `name` is the file's, for messages. Tables become dotted keys, [[tables]] get numbers: "averages.0.window".
-  /// Errors: the text isn't TOML (names file and line); a date or time.
+  /// Errors: the text isn't TOML (names file and line); arrays with tables in them. A date or time is a string.
   void add_toml(const std::string& text, const std::string& name);
   /// Adds "key=value". The value is read as TOML; what isn't TOML is a string, so that paths need no quotes.
   void add_override(const std::string& word);
@@ -41,6 +44,8 @@ class ConfigSource {
   /// " (train.toml:12)" for messages, or "" when the key has its default.
   std::string where(const std::string& key) const;
   const std::map<std::string, Entry>& entries() const { return entries_; }
+  /// Forgets the entry of a key.
+  void drop(const std::string& key) { entries_.erase(key); }
 
  private:
   std::map<std::string, Entry> entries_;

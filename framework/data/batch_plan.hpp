@@ -14,8 +14,8 @@ struct DataConfig {
 
 template <class Visitor>
 void visit(DataConfig& c, Visitor&& v) {
-  v("train", c.train, "token files to train on: a path or an array of paths");
-  v("validation", c.validation, "token files to evaluate on");
+  v("train", c.train, "token files to train on: a path or an array of them; also folders of shards, and patterns: \"shards/train_*.bin\"", a_path());
+  v("validation", c.validation, "token files to evaluate on, named in the same way", a_path());
   v("validation_sequences", c.validation_sequences, "evaluate on the first so many consecutive windows; 0 = all", at_least(0));
 }
 

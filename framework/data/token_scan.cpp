@@ -13,7 +13,7 @@ namespace lawa {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int64_t block_tokens = int64_t{1} << 25;  // 64 MiB
+constexpr int64_t block_tokens = int64_t{1} << 25;  // 64 MiB of uint16
 constexpr int64_t piece_tokens = int64_t{1} << 17;  // read at a time: 256 kB stay in the cache until they are looked at
 constexpr std::chrono::nanoseconds settled = std::chrono::seconds(3);  // the coarsest clock of a file system ticks every 2 s
 
@@ -30,7 +30,8 @@ fs::path place_of(const TokenFile& file) {
 /// What has to be as it was.
 Json identity(const TokenFile& file) {
   std::error_code unknown;
-  return {{"path", fs::canonical(file.path, unknown).string()}, {"bytes", file.stamp.bytes}, {"modified", file.stamp.modified},
+  return {{"path", fs::canonical(file.path, unknown).string()}, {"bytes", file.stamp.bytes}, {"token_bytes", file.token_bytes},
+          {"modified", file.stamp.modified},
           {"changed", file.stamp.changed}, {"inode", file.stamp.inode}};
 }
 
@@ -40,27 +41,33 @@ Json entry_of(const TokenFile& file, const TokenScan& scan) {
   return {{"entry", entry}, {"digest", hash128(entry.dump())}};
 }
 
-}  // namespace
-
-int64_t scan_blocks(const TokenFile& file) { return (file.size + block_tokens - 1) / block_tokens; }
-
-TokenScan scan_block(const TokenSet& tokens, const TokenFile& file, int64_t block) {
-  stop_if_requested();
-  std::vector<uint16_t> piece(piece_tokens);
+/// scan_block's, of tokens that are stored as T.
+template <class T>
+TokenScan scan_of_block(const TokenSet& tokens, const TokenFile& file, int64_t block) {
+  std::vector<T> piece(piece_tokens);
   const int64_t end = std::min((block + 1) * block_tokens, file.size);
   TokenScan scan{"", 0, block * block_tokens};
   Digest digest;
   for (int64_t at = scan.at; at < end; at += piece_tokens) {
     const auto some = std::span(piece).first(static_cast<size_t>(std::min(piece_tokens, end - at)));
-    tokens.read(file, at, some);
+    tokens.read_bytes(file, at, std::as_writable_bytes(some));
     digest.add(std::as_bytes(some));
-    if (const uint16_t largest = largest_of(some); largest > scan.largest) {
+    if (const T largest = largest_of(some); largest > scan.largest) {
       scan.largest = largest;
       scan.at = at + (std::ranges::find(some, largest) - some.begin());
     }
   }
   scan.digest = digest.hex();
   return scan;
+}
+
+}  // namespace
+
+int64_t scan_blocks(const TokenFile& file) { return (file.size + block_tokens - 1) / block_tokens; }
+
+TokenScan scan_block(const TokenSet& tokens, const TokenFile& file, int64_t block) {
+  stop_if_requested();
+  return file.token_bytes == 2 ? scan_of_block<uint16_t>(tokens, file, block) : scan_of_block<uint32_t>(tokens, file, block);
 }
 
 TokenScan scan_of(const std::vector<TokenScan>& blocks) {

@@ -11,14 +11,14 @@ BatchBuffer::BatchBuffer(int64_t sequences, int64_t length)
     : inputs_("lawa::inputs", static_cast<size_t>(sequences), static_cast<size_t>(length)),
       targets_("lawa::targets", static_cast<size_t>(sequences), static_cast<size_t>(length)) {}
 
-TokenBatch BatchBuffer::load(const std::vector<std::vector<uint16_t>>& windows) {
+TokenBatch BatchBuffer::load(const std::vector<std::vector<TokenId>>& windows) {
   const Range some{0, static_cast<int64_t>(windows.size())};
   const TokenBatch batch{slice(inputs_, some), slice(targets_, some)};
   const auto inputs = Kokkos::create_mirror_view(batch.inputs), targets = Kokkos::create_mirror_view(batch.targets);
   for (size_t b = 0; b < windows.size(); ++b)
     for (size_t t = 0; t < inputs.extent(1); ++t) {
-      inputs(b, t) = windows[b][t];
-      targets(b, t) = windows[b][t + 1];
+      inputs(b, t) = static_cast<int32_t>(windows[b][t]);
+      targets(b, t) = static_cast<int32_t>(windows[b][t + 1]);
     }
   Kokkos::deep_copy(batch.inputs, inputs);
   Kokkos::deep_copy(batch.targets, targets);
@@ -29,7 +29,8 @@ Evaluator::Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_se
                      bool halves)
     : tokens_(&tokens), comm_(&comm), batch_sequences_(batch_sequences), length_(length), halves_(halves) {
   const int64_t available = tokens.consecutive_windows(length);
-  LAWA_CHECK(sequences <= available, "data.validation_sequences: ", sequences, " are asked for, and the validation tokens hold ", available);
+  LAWA_CHECK(sequences <= available, "data.validation_sequences: ", sequences, " are asked for, and the validation tokens hold ", available,
+             "; 0 takes all of them");
   sequences_ = sequences > 0 ? sequences : available;
   LAWA_CHECK(!halves || sequences_ > 1, "evaluate.halves: the validation set has only ", sequences_, " sequence");
 }
@@ -41,7 +42,7 @@ double Evaluator::summed_loss(const Exec& exec, LanguageModel& model, Range wind
   BatchBuffer buffer(batch_sequences_, length_);
   double loss = 0;
   for (int64_t begin = mine.begin; begin < mine.end && stop_request() == no_stop; begin += batch_sequences_) {
-    std::vector<std::vector<uint16_t>> batch;
+    std::vector<std::vector<TokenId>> batch;
     for (int64_t i = begin; i < std::min(begin + batch_sequences_, mine.end); ++i)
       batch.push_back(tokens_->consecutive_window(windows.begin + i, length_));
     loss += model.loss(exec, buffer.load(batch));

@@ -43,7 +43,7 @@ class BatchBuffer {
  public:
   BatchBuffer(int64_t sequences, int64_t length);
   /// The batch of these windows; valid until the next call.
-  TokenBatch load(const std::vector<std::vector<uint16_t>>& windows);
+  TokenBatch load(const std::vector<std::vector<TokenId>>& windows);
 
  private:
   Matrix<int32_t> inputs_, targets_;

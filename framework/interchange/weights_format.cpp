@@ -37,8 +37,10 @@ constexpr WeightsFormat safetensors{.ending = ".safetensors",
 }  // namespace
 
 FlatHeader header_of_average(FlatHeader newest, const Json& description) {
+  Json provenance = {{"program", "lawa " + version().number}, {"average", description}};
+  if (newest.provenance.is_object() && newest.provenance.contains("tokenizer")) provenance["tokenizer"] = newest.provenance["tokenizer"];
   newest.git = version().git;
-  newest.provenance = {{"program", "lawa " + version().number}, {"average", description}};
+  newest.provenance = provenance;
   return newest;
 }
 

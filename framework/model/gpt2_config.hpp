@@ -18,7 +18,7 @@ void visit(Gpt2Config& c, Visitor&& v) {
   v("heads", c.heads, "attention heads H", between(1, 100000));
   v("channels", c.channels, "channels C, a multiple of heads", between(1, 1 << 20));
   v("context", c.context, "tokens of a sequence T", between(1, 1 << 24));
-  v("vocabulary", c.vocabulary, "rows of the token embedding V; token ids are below it", between(1, 65536));
+  v("vocabulary", c.vocabulary, "rows of the token embedding V; token ids are below it", between(1, 1 << 24));
   v("bias", c.bias, "biases in Linear and LayerNorm");
   v("scale_attention_by_layer", c.scale_attention_by_layer, "attention logits are divided by layer index + 1 as well");
   v("gelu", c.gelu, "tanh (GPT-2's approximation) or erf (exact)", one_of({"tanh", "erf"}));

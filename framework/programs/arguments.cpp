@@ -1,10 +1,31 @@
 #include "programs/arguments.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <map>
+#include <regex>
 
 #include "core/files.hpp"
+#include "core/log.hpp"
+#include "core/path_words.hpp"
 
 namespace lawa {
+namespace {
+
+/// "averages.3.window" as "averages.0.window".
+std::string in_first_table(const std::string& key) {
+  static const std::regex number(R"(\.\d+(?=\.|$))");
+  return std::regex_replace(key, number, ".0");
+}
+
+std::string named(const std::vector<std::string>& keys) {
+  constexpr size_t most = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(keys.size(), most); ++i) text += (i == 0 ? "" : ", ") + keys[i];
+  return keys.size() > most ? text + concat(" and ", keys.size() - most, " more") : text;
+}
+
+}  // namespace
 
 Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option) {
   Arguments arguments;
@@ -16,18 +37,36 @@ Arguments read_arguments(const Communicator& comm, const std::vector<std::string
       arguments.option = true;
     } else if (word.ends_with(".toml") && word.find('=') == std::string::npos) {
       std::string text;
-      comm.on_root([&] { text = read_file(word); });
+      comm.on_root([&] { text = read_file(path_of(word, "the command line")); });
       text = comm.broadcast(text);
       arguments.source.add_toml(text, word);
     } else if (word.find('=') < word.find('/')) {
       overrides.push_back(word);
     } else {
       LAWA_CHECK(!word.starts_with("-"), "unknown option ", word, "; keys are set as key=value, and --help lists them");
-      arguments.places.push_back(word);
+      arguments.places.push_back(path_of(word, "the command line"));
     }
   }
   for (const std::string& word : overrides) arguments.source.add_override(word);
   return arguments;
+}
+
+void leave_keys_of_others(const Communicator& comm, const KnownKeys& own, const std::vector<KnownKeys>& all, ConfigSource& source) {
+  std::map<std::string, std::vector<std::string>> left;  // by command
+  for (const auto& [written, entry] : source.entries()) {
+    const std::string key = in_first_table(written);
+    if (own.keys.contains(key)) continue;
+    const auto other = std::ranges::find_if(all, [&](const KnownKeys& known) { return known.keys.contains(key); });
+    if (other == all.end()) continue;
+    LAWA_CHECK(entry.place != ConfigSource::command_line, written, " (", entry.place, "): is a key of lawa ", other->command, ", not of lawa ", own.command);
+    left[other->command].push_back(written);
+  }
+  Log log(comm.root());
+  for (const auto& [command, keys] : left) {
+    log.line("left alone: " + named(keys) + ", which " + (keys.size() == 1 ? "is a key" : "are keys") + " of lawa " + command +
+             source.where(keys[0]));
+    for (const std::string& key : keys) source.drop(key);
+  }
 }
 
 void print_keys(const Communicator& comm, const std::string& usage, const std::string& keys) {

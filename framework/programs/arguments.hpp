@@ -1,5 +1,6 @@
 // What stands behind `lawa <command>`: configs, key=value words and places.
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,15 @@ struct Arguments {
 /// Collective. Errors: an unreadable file, TOML that isn't, an unknown option.
 Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option);
 
+/// A command and the keys that it knows.
+struct KnownKeys {
+  std::string command;
+  std::set<std::string> keys;
+};
+/// Takes keys of other commands out of the source, so that a run's config.toml may be given to any of them, and says so in a line. Errors: one
+/// that isn't in a file but among the words.
+void leave_keys_of_others(const Communicator& comm, const KnownKeys& own, const std::vector<KnownKeys>& all, ConfigSource& source);
+
 /// Prints the keys of a command with defaults and help to stdout, once.
 void print_keys(const Communicator& comm, const std::string& usage, const std::string& keys);
 
@@ -34,5 +44,13 @@ void average_command(const Communicator& comm, const Arguments& arguments);
 void evaluate_command(const Communicator& comm, const Arguments& arguments);
 void doctor_command(const Communicator& comm, const Arguments& arguments);
 void inspect_command(const Communicator& comm, const Arguments& arguments);
+
+/// The keys that each of them takes.
+std::set<std::string> train_keys();
+std::set<std::string> plan_keys();
+std::set<std::string> average_keys();
+std::set<std::string> evaluate_keys();
+std::set<std::string> doctor_keys();
+std::set<std::string> inspect_keys();
 
 }  // namespace lawa

@@ -19,8 +19,9 @@ struct AverageConfig {
 };
 template <class Visitor>
 void visit(AverageConfig& c, Visitor&& v) {
-  v("source", c.source, "run directories, folders of checkpoints, weights files, or .safetensors files; positional arguments are added");
-  v("destination", c.destination, "folder for the averages, step_….weights.h5; of a grid, for folders lawa_k005_nu000200 …");
+  v("source", c.source, "run directories, folders of checkpoints, weights files, or .safetensors files; positional arguments are added",
+    a_path());
+  v("destination", c.destination, "folder for the averages, step_….weights.h5; of a grid, for folders lawa_k005_nu000200 …", a_path());
   v("averaging", c.averaging, "");
   v("averaging", c.output, "");
 }
@@ -124,5 +125,7 @@ void average_command(const Communicator& comm, const Arguments& arguments) {
   config.source.insert(config.source.end(), arguments.places.begin(), arguments.places.end());
   average(comm, config, arguments.source);
 }
+
+std::set<std::string> average_keys() { return keys_of<AverageConfig>(); }
 
 }  // namespace lawa

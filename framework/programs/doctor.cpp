@@ -57,4 +57,6 @@ void doctor_command(const Communicator& comm, const Arguments& arguments) {
   LAWA_CHECK(errors == 0, "lawa doctor found ", counted(errors, "error"), ": see the remedies");
 }
 
+std::set<std::string> doctor_keys() { return keys_of<DoctorConfig>(); }
+
 }  // namespace lawa

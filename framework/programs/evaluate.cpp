@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <numbers>
 
 #include "average/averages_in_memory.hpp"
+#include "checkpoint/run_directory.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/log.hpp"
 #include "core/stop_request.hpp"
@@ -41,7 +44,8 @@ void visit(EvaluationConfig& c, Visitor&& v) {
 
 constexpr const char* usage =
     "lawa evaluate RUN|FOLDER|FILE.h5 … [FILE.toml …] [key=value …]\n"
-    "Prints one JSON line a file. Keys of data that aren't given are those that the file was trained with.\n\n"
+    "Prints one JSON line a file: loss [nats/token], perplexity, and bits_per_byte where meta.json beside the tokens says how long the text is.\n"
+    "Keys of data that aren't given are those that the file was trained with; other validation files are taken whole.\n\n"
     "lawa evaluate RUN|FOLDER|FILE.h5 … averaging.window=[2,5] averaging.stride=[200,400] …\n"
     "With any key of averaging, the averages that lawa average would write are evaluated, by ascending step, and not written.\n"
     "Each checkpoint is read once; each rank holds its part of those that are averaged at a time.";
@@ -54,20 +58,41 @@ TrainConfig stored_config(const FlatHeader& header, const std::string& path) {
   return load_config<TrainConfig>(source);
 }
 
+/// On what a file is evaluated. Without data.validation_sequences beside it, a data.validation that is given is taken whole.
+DataConfig data_for(const TrainConfig& trained, const ConfigSource& keys) {
+  EvaluationConfig config;
+  config.data = trained.data;
+  apply(config, keys);
+  const auto *files = keys.find("data.validation"), *number = keys.find("data.validation_sequences");
+  const auto same_file = [](const std::string& a, const std::string& b) { return a.substr(0, a.rfind(':')) == b.substr(0, b.rfind(':')); };
+  const auto given_with = [&] { return number->place == keys.command_line || same_file(number->place, files->place); };
+  if (files != nullptr && (number == nullptr || !given_with())) config.data.validation_sequences = 0;
+  return config.data;
+}
+
 int64_t batch_sequences(const Gpt2Config& model, Precision precision, int64_t memory_budget, int64_t share) {
   int64_t sequences = 1;
   while (sequences < share && LanguageModel::activation_bytes(model, sequences + 1, Purpose::evaluation, precision) <= memory_budget) ++sequences;
   return sequences;
 }
 
+/// Of the text behind the tokens, ends of documents being tokens without bytes; null where a meta.json doesn't say how long it is.
+Json bits_per_byte(double loss, const TokenSet& tokens) {
+  const auto bytes = tokens.text_bytes();
+  if (!bytes || *bytes == 0) return nullptr;
+  return loss / std::numbers::ln2 * static_cast<double>(tokens.size()) / static_cast<double>(*bytes);
+}
+
 /// One line of the result: what was evaluated, and on how much.
-Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& trained, const EvaluationResult& result,
+Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& trained, const TokenSet& tokens, const EvaluationResult& result,
                  double seconds) {
   Json average = header.provenance.is_object() ? in_todays_words(header.provenance.value("average", Json())) : Json();
   if (average.is_null()) average = Json::object();
   return {{"file", file},
           {"step", header.step},
           {"loss", result.loss},
+          {"perplexity", std::exp(result.loss)},
+          {"bits_per_byte", bits_per_byte(result.loss, tokens)},
           {"validation_tokens", result.tokens},
           {"trained_tokens", header.trained_tokens},
           {"scheme", average.value("scheme", "plain")},
@@ -83,7 +108,8 @@ Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& 
 /// Evaluates weights one after the other with one model, made anew when the shape changes. Every call is collective.
 class WeightsEvaluator {
  public:
-  WeightsEvaluator(const Communicator& comm, const ConfigSource& source) : comm_(comm), source_(source) {}
+  WeightsEvaluator(const Communicator& comm, const EvaluationConfig& config, const ConfigSource& source)
+      : comm_(comm), source_(source), memory_budget_(config.memory_budget) {}
 
   /// The weights of a file.
   Json evaluate(const std::filesystem::path& path) {
@@ -92,9 +118,11 @@ class WeightsEvaluator {
     const TrainConfig trained = stored_config(file.header, path.string());
     prepare(trained, path.string());
     check_same_layout(file.header.table, table_, path.string());
+    check_same_tokenizer(file.header, path.string());
     const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
     comm_.together([&] { read_shard(file, *layout_, {"weights", local}); });
-    return result_line(path.string(), file.header, trained, loss_of(local), clock.seconds());
+    const EvaluationResult result = loss_of(local);
+    return result_line(path.string(), file.header, trained, *tokens_, result, clock.seconds());
   }
 
   /// An average that is in no file: "file" is null, and the digest that its file would have stands behind.
@@ -103,11 +131,13 @@ class WeightsEvaluator {
     const std::string name = "the average of step " + std::to_string(average.header.step);
     const TrainConfig trained = stored_config(average.header, name);
     prepare(trained, name);
+    check_same_tokenizer(average.header, name);
     const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
     const HostVector<float> values = on_host(local);
     std::ranges::copy(average.values, values.data());
     copy(local, values);
-    Json line = result_line(nullptr, average.header, trained, loss_of(local), clock.seconds());
+    const EvaluationResult result = loss_of(local);
+    Json line = result_line(nullptr, average.header, trained, *tokens_, result, clock.seconds());
     line["digest"] = average.digest;
     return line;
   }
@@ -118,22 +148,33 @@ class WeightsEvaluator {
     return evaluator_->evaluate(exec_, *model_);
   }
 
+  /// Errors: the file was trained on another tokenizer's ids, as both say.
+  void check_same_tokenizer(const FlatHeader& header, const std::string& path) const {
+    const std::string trained = header.provenance.is_object() ? text_in(header.provenance, "tokenizer") : "", here = tokens_->tokenizer();
+    LAWA_CHECK(trained.empty() || here.empty() || trained == here, tokens_->key(), ": ", tokens_->files()[0].path.string(), " holds ids of the tokenizer ",
+               here, ", as its meta.json says, and ", path, " was trained on those of ", trained, "; prepare the text with that one");
+  }
+
   void prepare(const TrainConfig& trained, const std::string& path) {
     if (shape_ == trained.precision + dump_config(trained.model) + dump_config(trained.data)) return;
-    EvaluationConfig config;
-    config.data = trained.data;
-    apply(config, source_);
-    LAWA_CHECK(!config.data.validation.empty(), "data.validation", source_.where("data.validation"),
-               ": must name a token file; ", path, " was trained without one");
+    const DataConfig data = data_for(trained, source_);
+    const bool given = source_.find("data.validation") != nullptr;
+    const std::string key = given ? "data.validation" + source_.where("data.validation") : "data.validation (as " + path + " was trained)";
+    LAWA_CHECK(!data.validation.empty(), "data.validation", source_.where("data.validation"), ": must name a token file; ", path,
+               " was trained without one");
     comm_.together([&] {
-      tokens_.emplace(config.data.validation, "data.validation" + source_.where("data.validation"), trained.model.vocabulary);
+      try {
+        tokens_.emplace(data.validation, key, trained.model.vocabulary);
+      } catch (const Error& error) {
+        if (given) throw;
+        throw Error(error.what() + std::string("; data.validation=FILE names another"), error.place);
+      }
     });
     checked_digest(comm_, *tokens_);
     table_ = gpt2_parameters(trained.model, trained.optimizer.decay_embeddings);
     layout_.emplace(table_.size(), comm_.rank(), comm_.size());
-    const int64_t sequences = config.data.validation_sequences > 0 ? config.data.validation_sequences
-                                                                   : tokens_->consecutive_windows(trained.model.context);
-    const int64_t batch = batch_sequences(trained.model, precision_of(trained), config.memory_budget, (sequences + comm_.size() - 1) / comm_.size());
+    const int64_t sequences = data.validation_sequences > 0 ? data.validation_sequences : tokens_->consecutive_windows(trained.model.context);
+    const int64_t batch = batch_sequences(trained.model, precision_of(trained), memory_budget_, (sequences + comm_.size() - 1) / comm_.size());
     LAWA_CHECK(multiplies_in(precision_of(trained)), path, ": was trained in ", trained.precision, ", which this build can't on this processor");
     model_.emplace(trained.model, batch, layout_->padded_size(), Purpose::evaluation, precision_of(trained));
     evaluator_.emplace(*tokens_, sequences, batch, trained.model.context, comm_);
@@ -142,6 +183,7 @@ class WeightsEvaluator {
 
   const Communicator& comm_;
   const ConfigSource& source_;
+  int64_t memory_budget_;
   Exec exec_;
   std::string shape_;
   std::optional<TokenSet> tokens_;
@@ -181,7 +223,7 @@ void evaluate_averages(const Communicator& comm, const EvaluationConfig& config,
   std::vector<int64_t> steps;
   for (const Source& source : sources) steps.push_back(source.step);
   const auto planned = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, "", output.precision);
-  WeightsEvaluator evaluator(comm, keys);
+  WeightsEvaluator evaluator(comm, config, keys);
   Report report(comm, std::ssize(planned));
   report.as_it_comes([&] {
     for_each_average(comm, output, planned, sources, report.log(),
@@ -189,8 +231,9 @@ void evaluate_averages(const Communicator& comm, const EvaluationConfig& config,
   });
 }
 
-void evaluate_files(const Communicator& comm, const ConfigSource& keys, const std::vector<std::filesystem::path>& files) {
-  WeightsEvaluator evaluator(comm, keys);
+void evaluate_files(const Communicator& comm, const EvaluationConfig& config, const ConfigSource& keys,
+                    const std::vector<std::filesystem::path>& files) {
+  WeightsEvaluator evaluator(comm, config, keys);
   Report report(comm, std::ssize(files));
   report.as_it_comes([&] {
     for (const auto& file : files) report.add(evaluator.evaluate(file));
@@ -208,7 +251,9 @@ void evaluate_command(const Communicator& comm, const Arguments& arguments) {
   const std::vector<std::filesystem::path> files = weights_files(comm, arguments.places);
   if (std::ranges::any_of(keys.entries(), [](const auto& entry) { return entry.first.starts_with("averaging."); }))
     return evaluate_averages(comm, config, keys, files);
-  evaluate_files(comm, keys, files);
+  evaluate_files(comm, config, keys, files);
 }
+
+std::set<std::string> evaluate_keys() { return keys_of<EvaluationConfig>(); }
 
 }  // namespace lawa

@@ -10,6 +10,7 @@
 #include "checkpoint/flat_file.hpp"
 #include "core/file_system_probe.hpp"
 #include "data/token_file.hpp"
+#include "data/token_paths.hpp"
 #include "model/gpt2_tensors.hpp"
 #include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
@@ -108,8 +109,8 @@ std::string preparation(const std::string& file, int64_t vocabulary) {
 
 /// The files of `key` where all are there; else nothing, and a line that says how to make them.
 std::optional<TokenSet> token_set(const std::vector<std::string>& files, const std::string& key, int64_t vocabulary, Plan& plan) {
-  const auto absent = std::ranges::find_if(files, [](const std::string& file) { return !fs::exists(file); });
-  if (!files.empty() && absent == files.end()) return TokenSet(files, key);
+  const auto absent = std::ranges::find_if(files, names_nothing);
+  if (!files.empty() && absent == files.end()) return TokenSet(files, key, vocabulary);
   if (files.empty()) return std::nullopt;
   const std::string command = preparation(*absent, vocabulary);
   const bool said = std::ranges::any_of(plan.missing, [&](const std::string& line) { return line.ends_with(command); });
@@ -173,5 +174,7 @@ void plan_command(const Communicator& comm, const Arguments& arguments) {
     LAWA_CHECK(problems.empty(), problems);
   });
 }
+
+std::set<std::string> plan_keys() { return keys_of<PlanConfig>(); }
 
 }  // namespace lawa

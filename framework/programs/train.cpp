@@ -14,4 +14,6 @@ void train_command(const Communicator& comm, const Arguments& arguments) {
   run_training(comm, config, log, arguments.source);
 }
 
+std::set<std::string> train_keys() { return keys_of<TrainConfig>(); }
+
 }  // namespace lawa

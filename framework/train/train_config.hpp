@@ -14,8 +14,8 @@ struct StartConfig {
 };
 template <class Visitor>
 void visit(StartConfig& c, Visitor&& v) {
-  v("checkpoint", c.checkpoint, "a run's step_….weights.h5 with its state beside it: go on from there, as a branch");
-  v("weights", c.weights, "a weights file (an average, say) to begin a new run from");
+  v("checkpoint", c.checkpoint, "a run's step_….weights.h5 with its state beside it: go on from there, as a branch", a_path());
+  v("weights", c.weights, "a weights file (an average, say) to begin a new run from", a_path());
 }
 
 struct EvaluateConfig {
@@ -63,7 +63,7 @@ struct RunConfig {
 };
 template <class Visitor>
 void visit(RunConfig& c, Visitor&& v) {
-  v("directory", c.directory, "folder of config.toml, provenance.json, metrics.jsonl and checkpoints/");
+  v("directory", c.directory, "folder of config.toml, provenance.json, metrics.jsonl and checkpoints/", a_path());
   v("wall_seconds", c.wall_seconds,
     "the program's, as the job has them: it stops as if by a signal when another step and a save would not fit; 0 = no limit", at_least(0));
   v("lock_seconds", c.lock_seconds, "wait so long for another process that is still running in the folder; 0 = not at all", at_least(0));

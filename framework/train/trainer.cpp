@@ -144,7 +144,7 @@ double Trainer::accumulate_gradients() {
     Finished reduce;
     if (i + 1 == micro_batches.size()) reduce = [this](Range finished) { reduce_from(finished.begin); };
     const TokenBatch batch = in_phase("data", [&] {
-      std::vector<std::vector<uint16_t>> windows;
+      std::vector<std::vector<TokenId>> windows;
       for (const int64_t window : micro_batches[i]) windows.push_back(tokens_->window(window, config_->model.context));
       return batch_.load(windows);
     });

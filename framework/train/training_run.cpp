@@ -41,6 +41,7 @@ class TrainingRun {
       comm.together([&] {
         validation_.emplace(config.data.validation, "data.validation" + source.where("data.validation"), config.model.vocabulary);
       });
+      comm.together([&] { check_same_tokenizer(*tokens_, *validation_); });
       checked_digest(comm, *validation_);
     }
     identify(digest, source);
@@ -90,8 +91,9 @@ class TrainingRun {
     comm_.on_root([&] { start_digest = digest_of_start(config_, source); });
     start_digest = comm_.broadcast(start_digest);
     const Version program = version();
-    const Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
-                             {"start_digest", start_digest}};
+    Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
+                       {"start_digest", start_digest}};
+    if (const std::string tokenizer = tokens_->tokenizer(); !tokenizer.empty()) provenance["tokenizer"] = tokenizer;
     header_ = {.kind = "weights", .step = 0, .trained_tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest),
                .config_hash = config_hash(config_), .git = program.git, .table = table_, .config = dump_config(config_),
                .provenance = provenance};

@@ -55,7 +55,7 @@ class TrainingStep : public testing::TestWithParam<Shape> {
   TokenBatch whole_batch(int64_t step) {
     const int64_t B = config_.batch.global_sequences, T = config_.model.context;
     const auto batches = BatchPlan(config_.seed, B, B, tokens_.windows(T), 0, 1).micro_batches((step - 1) * B);
-    std::vector<std::vector<uint16_t>> windows;
+    std::vector<std::vector<TokenId>> windows;
     for (const int64_t window : batches.at(0)) windows.push_back(tokens_.window(window, T));
     return buffer_.load(windows);
   }

@@ -1,4 +1,5 @@
 """Whatever is wrong, on any number of ranks: one line that names it, a non-zero exit code, soon, and every file as it was."""
+import json
 import os
 import shutil
 import time
@@ -19,7 +20,12 @@ def nothing():
 
 def write(path, content):
     """A step that puts a file there."""
-    return lambda: Path(path).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return lambda: Path(path).write_bytes(content.encode() if isinstance(content, str) else bytes(content))
+
+
+def edit_meta(**changes):
+    path = Path("data/meta.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def tokens(path, *values):
@@ -66,6 +72,8 @@ def refuse(words, ranks, says, out=""):
     assert [path for path in before | after if before.get(path) != after.get(path)] == []
 
 
+SAFETENSORS = (lambda header: len(header).to_bytes(8, "little") + header + bytes(8))(
+    b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}')
 LONG_HEADER = np.array([20240520, 1, 1000] + [0] * 253, "<i4").tobytes()   # an llm.c shard of 1000 tokens
 
 # what is wrong: (how it is brought about, the command, what the message names)
@@ -81,7 +89,11 @@ CASES = {
     "a wrong type in a file": (write("bad.toml", "seed = 1\n[schedule]\nsteps = 'many'\n"), train("bad.toml"),
                                ["schedule.steps (bad.toml:3)", "integer"]),
     "a wrong type on the command line": (nothing, train("schedule.steps=2.5"), ["schedule.steps (command line)", "integer"]),
-    "a number where files belong": (nothing, train("data.train=[1,2]"), ["data.train (command line)", "string"]),
+    "a list in a list of files": (nothing, train("data.train=[[1,2]]"), ["data.train (command line)", "string"]),
+    "a key by another table's name": (nothing, train("optimizer.lr=1"), ["optimizer.lr (command line)", "schedule.final_lr or schedule.peak_lr?"]),
+    "another command's key": (nothing, train("averaging.window=5"), ["averaging.window (command line): is a key of lawa average"]),
+    "a place that isn't in the environment": (nothing, train("data.train=$NO_SUCH_PLACE/t.bin"),
+                                              ["data.train (command line): $NO_SUCH_PLACE/t.bin: the environment has no NO_SUCH_PLACE"]),
     "a negative size": (nothing, train("model.layers=-2"), ["model.layers (command line)", "-2"]),
     "a word that is no choice": (nothing, train("model.gelu=relu"), ["model.gelu (command line)", "relu", "tanh, erf"]),
     "an override without a value": (nothing, train("seed="), ["seed (command line)"]),
@@ -108,14 +120,24 @@ CASES = {
     "a missing file to evaluate on": (nothing, ["evaluate", "run", "data.validation=none.bin"],
                                       ["data.validation (command line)", "none.bin"]),
     "an empty data file": (write("bad.bin", ""), train("data.train=bad.bin"), ["bad.bin", "empty"]),
-    "a folder as data file": (nothing, train("data.train=data"), ["data:", "file"]),
+    "a folder without shards": (nothing, train("data.train=run"), ["data.train (command line): run: is a folder without token files (*.bin)"]),
+    "a pattern that nothing fits": (nothing, train("data.train=data/shard_*.bin"), ["data.train (command line): no file fits data/shard_*.bin"]),
+    "text as data": (nothing, train("data.train=text.txt"), ["data.train (command line): text.txt: is text, not a token file; data/prepare.py"]),
+    "an array as data": (lambda: np.save("t.npy", np.arange(99)), train("data.train=t.npy"), ["t.npy: is a NumPy array (.npy)", ".tofile("]),
+    "tokens of 64 bits": (write("t.bin", np.arange(999) % 99), train("data.train=t.bin"), ["t.bin: looks like tokens of 64 bits"]),
+    "tokens of another tokenizer than meta.json says": (lambda: edit_meta(vocabulary_size=50257, tokenizer="gpt2"), train(),
+                                                        ["data/meta.json says a vocabulary of 50257 (gpt2), and model.vocabulary is 256"]),
+    "tokens of another type than meta.json says": (lambda: edit_meta(dtype="float32"), train(), ["data/meta.json: dtype is float32"]),
+    "another tokenizer than that of training": (lambda: edit_meta(tokenizer="gpt2"), ["evaluate", FILE],
+                                                ["holds ids of the tokenizer gpt2", "was trained on those of bytes"]),
+    "a data file that is cut": (lambda: os.truncate("data/train.bin", 2000), train(), ["data/train.bin: holds 1000 tokens, and data/meta.json says"]),
     "data shorter than a sequence": (tokens("bad.bin", *range(32)), train("data.train=bad.bin"),
                                      ["data.train", "bad.bin", "32", "33"]),
     "validation shorter than a sequence": (tokens("bad.bin", *range(32)), train("data.validation=bad.bin"),
                                            ["data.validation", "bad.bin", "32", "33"]),
     "more validation than there is": (nothing, train("data.validation_sequences=100000"),
                                       ["data.validation_sequences", "100000"]),
-    "an odd number of bytes": (write("bad.bin", "x" * 1001), train("data.train=bad.bin"), ["bad.bin", "1001"]),
+    "an odd number of bytes": (write("bad.bin", bytes(1001)), train("data.train=bad.bin"), ["bad.bin", "1001"]),
     "an llm.c header that promises too much": (write("bad.bin", LONG_HEADER + bytes(998)), train("data.train=bad.bin"),
                                                ["bad.bin", "1000", "499"]),
     "an llm.c header that promises too little": (write("bad.bin", LONG_HEADER + bytes(4000)), train("data.train=bad.bin"),
@@ -147,7 +169,15 @@ CASES = {
     "weights to start from that don't exist": (nothing, train("start.weights=none.h5"), ["none.h5"]),
     "a folder without checkpoints": (nothing, ["inspect", "data"], ["data"]),
     "a checkpoint to go on from without its state": (nothing, train(f"start.checkpoint={FILE}"),
-                                                     [FILE.with_name("step_00000030.state.h5")]),
+                                                     ["start.checkpoint (command line)", "step 30 has weights only", "(40, 60)", "start.weights"]),
+    "a folder to start from": (nothing, train("start.weights=run/checkpoints"), ["start.weights (command line): run/checkpoints: is a folder"]),
+    "safetensors to start from": (write("m.safetensors", SAFETENSORS), train("start.weights=m.safetensors"),
+                                  ["m.safetensors: is a safetensors file, not a weights file of this program"]),
+    "safetensors to evaluate": (write("m.safetensors", SAFETENSORS), ["evaluate", "m.safetensors"], ["m.safetensors: doesn't say which model it is of"]),
+    "an index of shards to evaluate": (write("model.safetensors.index.json", '{"weight_map": {}}'), ["evaluate", "model.safetensors.index.json"],
+                                       ["model.safetensors.index.json: is an index of a model's shards (JSON)"]),
+    "a pointer to weights": (write("p.h5", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), ["evaluate", "p.h5"],
+                             ["p.h5: is a Git LFS pointer", "git lfs pull"]),
     "too few checkpoints for the window": (nothing, average("run", "averaging.window=13"), ["averaging.window", "13", "12"]),
     "a checkpoint that misses in the stride": (remove(FILE, FILE.with_name("step_00000030.json")),
                                                average("run", "averaging.window=2", "averaging.stride=5"),

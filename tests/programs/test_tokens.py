@@ -104,6 +104,7 @@ def scanned(run, ranks, *words, **variables):
 
 
 def test_what_is_known_of_a_large_file_is_not_read_again(place):
+    Path("data/meta.json").unlink()   # of another train.bin
     DATA.unlink()
     with DATA.open("wb") as file:
         file.truncate(2 * (BLOCK + 5000))   # zeros, without a place on the disk

@@ -21,10 +21,12 @@ inline std::string write_tokens(const std::filesystem::path& path, const std::ve
 }
 
 /// A shard as llm.c writes it: 256 int32 of header, then the tokens. `count` is what the header says.
-inline std::string write_token_shard(const std::filesystem::path& path, const std::vector<uint16_t>& tokens, int32_t count) {
+template <class T = uint16_t>
+std::string write_token_shard(const std::filesystem::path& path, const std::vector<T>& tokens, int32_t count) {
+  static_assert(sizeof(T) == 2 || sizeof(T) == 4);
   std::vector<int32_t> header(256);
-  header[0] = 20240520;
-  header[1] = 1;
+  header[0] = sizeof(T) == 2 ? 20240520 : 20240801;
+  header[1] = sizeof(T) == 2 ? 1 : 7;
   header[2] = count;
   write_bytes(path, header);
   write_bytes(path, tokens, std::ios::app);

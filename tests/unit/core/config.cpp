@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "support/errors.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace lawa {
 namespace {
@@ -36,8 +40,8 @@ void visit(Example& c, Visitor&& v) {
   v("flag", c.flag, "yes or no");
   v("seed", c.seed, "any");
   v("kind", c.kind, "which", one_of({"cosine", "constant"}));
-  v("place", c.place, "a path");
-  v("paths", c.paths, "one path or more");
+  v("place", c.place, "a path", a_path());
+  v("paths", c.paths, "one path or more", a_path());
   v("inner", c.inner, "");
 }
 
@@ -87,8 +91,45 @@ TEST(Config, AWrongTypeIsNamedWithItsKeyAndPlace) {
   EXPECT_EQ(error_of_toml("inner.count = 4.0"), "inner.count (run.toml:1): expected an integer, got a number");
   EXPECT_EQ(error_of_toml("inner.rate = 'fast'"), "inner.rate (run.toml:1): expected a number, got a string");
   EXPECT_EQ(error_of_toml("place = ['a']"), "place (run.toml:1): expected a string, got an array");
-  EXPECT_EQ(error_of_toml("paths = ['a', 2]"), "paths (run.toml:1): expected a string, got an integer");
-  EXPECT_EQ(error_of_word("place=true"), "place (command line): expected a string, got a boolean");
+  EXPECT_EQ(error_of_toml("paths = ['a', ['b']]"), "paths (run.toml:1): expected a string, got an array");
+  EXPECT_EQ(error_of_word("inner.count=2024-05-01"), "inner.count (command line): expected an integer, got a string");
+}
+
+TEST(Config, WhatLooksLikeAnotherTypeIsAStringWhereOneIsWanted) {
+  for (const std::string text : {"2026", "true", "1.50", "1e3", "0x1f", "2024-05-01", "1_000", "inf", "+7", "07:30:00", "2024-05-01T07:30:00Z"}) {
+    EXPECT_EQ(from_word("place=" + text).place, text);
+    EXPECT_EQ(from_toml("flag = true  # é\nplace = " + text + "  # why\n").place, text);
+    EXPECT_THAT(from_toml("paths = ['é', " + text + ",\n  " + text + "]").paths, ElementsAre("é", text, text));
+    EXPECT_THAT(from_word("paths=[" + text + ", 'b']").paths, ElementsAre(text, "b"));
+    EXPECT_THAT(from_word("paths=" + text).paths, ElementsAre(text));
+  }
+  EXPECT_EQ(from_word("place=2026#b").place, "2026#b");
+  EXPECT_EQ(from_word("seed=3 ").seed, 3u);
+}
+
+TEST(Config, PathsKnowTheHomeAndTheEnvironment) {
+  ::setenv("HOME", "/home/me", 1);
+  ::setenv("LAWA_TEST_PLACE", "/scratch", 1);
+  ::unsetenv("LAWA_TEST_NOWHERE");
+  EXPECT_EQ(from_word("place=~/runs/a").place, "/home/me/runs/a");
+  EXPECT_EQ(from_toml("place = '~'").place, "/home/me");
+  EXPECT_EQ(from_toml("place = '$LAWA_TEST_PLACE/a'").place, "/scratch/a");
+  EXPECT_THAT(from_toml("paths = ['${LAWA_TEST_PLACE}b', '$LAWA_TEST_PLACE/$LAWA_TEST_PLACE']").paths, ElementsAre("/scratchb", "/scratch//scratch"));
+  for (const std::string plain : {"a~b", "~other/x", "runs/$", "a$5", "$", "~~", "$/x"}) EXPECT_EQ(from_word("place=" + plain).place, plain);
+  EXPECT_EQ(from_word("kind=cosine").kind, "cosine");
+  EXPECT_THAT(error_of_toml("\nplace = '$LAWA_TEST_NOWHERE/a'"),
+              HasSubstr("place (run.toml:2): $LAWA_TEST_NOWHERE/a: the environment has no LAWA_TEST_NOWHERE (export it; mpirun passes it on with -x"));
+}
+
+TEST(Config, WhatExistsUnderItsNameIsNoPattern) {
+  const test::TemporaryDirectory folder;
+  const std::string path = (folder / "$HOME").string();
+  std::filesystem::create_directory(path);
+  EXPECT_EQ(from_word("place=" + path).place, path);
+}
+
+TEST(Config, ItsKeysAreThoseThatItCanHave) {
+  EXPECT_THAT(keys_of<Example>(), testing::UnorderedElementsAre("flag", "seed", "kind", "place", "paths", "inner.count", "inner.rate", "inner.share"));
 }
 
 TEST(Config, AValueOutsideItsLimitsIsNamedWithTheLimit) {
@@ -110,7 +151,7 @@ TEST(Config, LimitsThemselvesAreLegal) {
 
 TEST(Config, ATextThatIsNotTomlIsNamedWithFileAndLine) {
   EXPECT_THAT(error_of_toml("seed = 1\nplace = \n"), HasSubstr("run.toml:2: not valid TOML"));
-  EXPECT_THAT(error_of_toml("place = 2024-05-01"), HasSubstr("place (run.toml:1): dates"));
+  EXPECT_THAT(error_of_toml("paths = ['a', {b = 1}]"), HasSubstr("paths (run.toml:1): tables among other values"));
 }
 
 TEST(Config, ADumpReadsBackToTheSameConfig) {

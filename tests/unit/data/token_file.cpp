@@ -23,14 +23,16 @@ using test::write_token_shard;
 using test::write_tokens;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 std::vector<uint16_t> counting(int n, int first = 0) {
   std::vector<uint16_t> tokens(static_cast<size_t>(n));
   std::iota(tokens.begin(), tokens.end(), static_cast<uint16_t>(first));
   return tokens;
 }
-std::vector<uint16_t> all_tokens(const TokenSet& set, size_t i = 0) {
-  std::vector<uint16_t> tokens(static_cast<size_t>(set.files()[i].size));
+std::vector<TokenId> ids(const std::vector<uint16_t>& tokens) { return {tokens.begin(), tokens.end()}; }
+std::vector<TokenId> all_tokens(const TokenSet& set, size_t i = 0) {
+  std::vector<TokenId> tokens(static_cast<size_t>(set.files()[i].size));
   set.read(set.files()[i], 0, tokens);
   return tokens;
 }
@@ -39,8 +41,21 @@ TEST(TokenFile, ReadsRawTokensAndShardsAlike) {
   const TemporaryDirectory folder;
   const std::vector<uint16_t> tokens{7, 0, 65535, 256, 1};
   const TokenSet set({write_tokens(folder / "raw.bin", tokens), write_token_shard(folder / "shard.bin", tokens, 5)}, "");
-  EXPECT_EQ(all_tokens(set, 0), tokens);
-  EXPECT_EQ(all_tokens(set, 1), tokens);
+  EXPECT_EQ(all_tokens(set, 0), ids(tokens));
+  EXPECT_EQ(all_tokens(set, 1), ids(tokens));
+}
+
+TEST(TokenFile, ReadsUint32OfShardsAndWhereMetaSaysSo) {
+  const TemporaryDirectory folder;
+  const std::vector<uint32_t> tokens{7, 0, 65536, 128255, 1};
+  test::write_bytes(folder / "raw.bin", tokens);
+  std::ofstream(folder / "meta.json") << R"({"dtype": "little-endian uint32", "vocabulary_size": 128256})";
+  const TokenSet set({(folder / "raw.bin").string(), write_token_shard(folder / "shard.bin", tokens, 5)}, "");
+  for (const size_t i : {0, 1}) {
+    EXPECT_EQ(set.files()[i].token_bytes, 4);
+    EXPECT_EQ(all_tokens(set, i), tokens);
+  }
+  EXPECT_EQ(set.window(1, 2), (std::vector<TokenId>{0, 65536, 128255}));
 }
 
 TEST(TokenFile, ErrorsNameTheFile) {
@@ -50,11 +65,11 @@ TEST(TokenFile, ErrorsNameTheFile) {
   test::write_bytes<char>(folder / "odd.bin", {1, 2, 3});
   write_token_shard(folder / "long.bin", counting(6), 5);
   write_token_shard(folder / "short.bin", counting(4), 5);
-  write_token_shard(folder / "negative.bin", {}, 0);
+  write_token_shard<uint16_t>(folder / "negative.bin", {}, 0);
   test::write_bytes<int32_t>(folder / "headless.bin", {20240520, 1, 4});
   EXPECT_THAT(error(folder / "nothing.bin"), AllOf(HasSubstr("nothing.bin"), HasSubstr("can't be opened")));
   EXPECT_THAT(error(folder / "empty.bin"), HasSubstr("empty.bin: token file is empty"));
-  EXPECT_THAT(error(folder / "odd.bin"), HasSubstr("odd.bin: 3 bytes are not a whole number"));
+  EXPECT_THAT(error(folder / "odd.bin"), HasSubstr("odd.bin: 3 bytes are not a whole number of uint16 tokens: it is cut"));
   EXPECT_THAT(error(folder / "long.bin"), HasSubstr("long.bin: its header promises 5 tokens, but 1036 bytes hold 6"));
   EXPECT_THAT(error(folder / "short.bin"), HasSubstr("short.bin: its header promises 5 tokens, but 1032 bytes hold 4"));
   EXPECT_THAT(error(folder / "negative.bin"), HasSubstr("negative.bin: its header promises 0 tokens"));
@@ -75,7 +90,7 @@ class TokenSets : public testing::Test {
 TEST_F(TokenSets, WindowsBeginEverywhereAndNeverCrossAFile) {
   EXPECT_EQ(set.size(), 19);
   for (const int64_t length : {1, 2, 3, 5}) {
-    std::vector<std::vector<uint16_t>> expected;
+    std::vector<std::vector<TokenId>> expected;
     for (const auto& tokens : files)
       for (int64_t begin = 0; begin + length < std::ssize(tokens); ++begin)
         expected.emplace_back(tokens.begin() + begin, tokens.begin() + begin + length + 1);
@@ -87,7 +102,7 @@ TEST_F(TokenSets, WindowsBeginEverywhereAndNeverCrossAFile) {
 
 TEST_F(TokenSets, ConsecutiveWindowsPredictEachTokenOfAFileOnce) {
   for (const int64_t length : {1, 2, 3, 5}) {
-    std::vector<uint16_t> predicted, expected;
+    std::vector<TokenId> predicted, expected;
     for (int64_t i = 0; i < set.consecutive_windows(length); ++i) {
       const auto window = set.consecutive_window(i, length);
       ASSERT_EQ(std::ssize(window), length + 1);
@@ -112,10 +127,10 @@ TEST_F(TokenSets, ErrorsNameTheKey) {
 
 TEST_F(TokenSets, AnIdOverTheVocabularyIsNamedWithItsPlace) {
   const TokenSet smaller(paths, "data.train (run.toml:4)", 305);
-  EXPECT_EQ(smaller.window(smaller.windows(1) - 2, 1), (std::vector<uint16_t>{303, 304}));
-  const std::string error = "data.train (run.toml:4): " + paths[2] + ": token 5 is 305, and model.vocabulary is 305";
-  EXPECT_EQ(error_of([&] { (void)smaller.window(smaller.windows(1) - 1, 1); }), error);
-  EXPECT_EQ(error_of([&] { (void)smaller.consecutive_window(smaller.consecutive_windows(1) - 1, 1); }), error);
+  EXPECT_EQ(smaller.window(smaller.windows(1) - 2, 1), (std::vector<TokenId>{303, 304}));
+  const std::string error = "data.train (run.toml:4): " + paths[2] + ": token 5 is 305, and model.vocabulary is 305: is it a token file for this model?";
+  EXPECT_THAT(error_of([&] { (void)smaller.window(smaller.windows(1) - 1, 1); }), StartsWith(error));
+  EXPECT_THAT(error_of([&] { (void)smaller.consecutive_window(smaller.consecutive_windows(1) - 1, 1); }), StartsWith(error));
 }
 
 TEST_F(TokenSets, MoreFilesThanMayBeOpenAreReadInTurn) {
@@ -131,7 +146,7 @@ TEST_F(TokenSets, MoreFilesThanMayBeOpenAreReadInTurn) {
     const TokenSet set_of_many(many, "data.train");
     bool right = true;
     for (const int i : {0, 99, 1, 98})
-      for (int64_t file = i; file < 100; file += 7) right = right && all_tokens(set_of_many, static_cast<size_t>(file)) == counting(3, static_cast<int>(file));
+      for (int64_t file = i; file < 100; file += 7) right = right && all_tokens(set_of_many, static_cast<size_t>(file)) == ids(counting(3, static_cast<int>(file)));
     ::_exit(right ? 0 : 1);
   }
   int status = -1;
@@ -152,11 +167,11 @@ TEST_F(TokenSets, FilesThatHaveChangedAreNotReadAnyMore) {
   EXPECT_THAT(says(2), AllOf(HasSubstr(paths[2]), HasSubstr("has been changed")));
   EXPECT_NO_THROW((void)all_tokens(set, 1));
   const TokenSet before({paths[1]}, "");
-  EXPECT_EQ(all_tokens(before), files[1]);
+  EXPECT_EQ(all_tokens(before), ids(files[1]));
   write_token_shard(folder / "new", counting(3, 900), 3);
   fs::rename(folder / "new", paths[1]);
-  EXPECT_EQ(all_tokens(before), files[1]) << "replaced, and still open";
-  EXPECT_EQ(all_tokens(set, 1), files[1]) << "still open here, too";
+  EXPECT_EQ(all_tokens(before), ids(files[1])) << "replaced, and still open";
+  EXPECT_EQ(all_tokens(set, 1), ids(files[1])) << "still open here, too";
 }
 
 }  // namespace

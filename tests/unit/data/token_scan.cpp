@@ -85,6 +85,16 @@ TEST_F(TokenScans, AFilesDigestIsOfItsTokensByBlocks) {
   EXPECT_EQ(digest({long_file({7})}), hash128(full.hex() + full.hex() + rest.hex()));
 }
 
+TEST_F(TokenScans, OfUint32AreOfTheirBytes) {
+  const std::vector<uint32_t> tokens{3, 128'000, 2, 128'000};
+  const std::string path = write_token_shard(folder / "wide.bin", tokens, 4);
+  EXPECT_EQ(scan(path).largest, 128'000);
+  EXPECT_EQ(scan(path).at, 1);
+  Digest block;
+  block.add(std::as_bytes(std::span(tokens)));
+  EXPECT_EQ(digest({path}), hash128(block.hex()));
+}
+
 TEST_F(TokenScans, OfSeveralFilesDependOnWhereEachEnds) {
   const auto file = [&](const char* name, const std::vector<uint16_t>& tokens) { return write_tokens(folder / name, tokens); };
   const std::string whole = file("whole", {1, 2, 3, 4, 5, 6});
@@ -118,6 +128,9 @@ TEST_F(TokenScans, AreKeptUntilTheFileChanges) {
     EXPECT_FALSE(kept_scan(other).has_value());
   }
   TokenFile other = aged(5);
+  other.token_bytes = 4;
+  EXPECT_FALSE(kept_scan(other).has_value());
+  other = aged(5);
   ++other.stamp.inode;
   EXPECT_FALSE(kept_scan(other).has_value());
   fs::copy_file(path, folder / "copy.bin");
