@@ -104,6 +104,15 @@ void apply(Config& config, const ConfigSource& source) {
     LAWA_CHECK(known.contains(key), "unknown key ", key, " (", entry.place, ")", detail::nearest(key, known));
 }
 
+/// Whether a config has a key of that name; those inside lists of tables aside.
+template <class Config>
+bool has_key(const std::string& key) {
+  Config config;
+  bool found = false;
+  each_field(config, "", [&](const std::string& name, auto&&...) { found = found || name == key; }, [](auto&&...) {});
+  return found;
+}
+
 /// The defaults of Config with the source's values over them. Errors: apply's; then what check(config, source) refuses, where the
 /// config has one.
 template <class Config>

@@ -21,12 +21,19 @@ struct Arguments {
   bool option = false;              ///< the command's own option was given
 };
 
-/// Sorts the words by their ending; rank 0 reads the files. `option` is the one that this command has ("--rebuild", "--json"), or "".
-/// Collective. Errors: an unreadable file, TOML that isn't, an unknown option.
-Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option);
+/// Sorts the words by their ending; rank 0 reads the files. `option` is the one that this command has ("--rebuild", "--json"), or "". Of a
+/// command that takes places `has_key` knows its keys: a file or folder that is there is a place though its name holds an = ("step=100"),
+/// and what ends as a weights file does, unless it begins with a key. Collective. Errors: an unreadable file, TOML that isn't, an unknown option.
+Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option,
+                         bool (*has_key)(const std::string&));
 
 /// Prints the keys of a command with defaults and help to stdout, once.
 void print_keys(const Communicator& comm, const std::string& usage, const std::string& keys);
+
+/// Whether a command has a key of that name.
+bool average_has_key(const std::string& key);
+bool evaluate_has_key(const std::string& key);
+bool doctor_has_key(const std::string& key);
 
 void train_command(const Communicator& comm, const Arguments& arguments);
 void plan_command(const Communicator& comm, const Arguments& arguments);

@@ -116,6 +116,8 @@ void rebuild(const Communicator& comm, AverageConfig config, const std::vector<s
 
 }  // namespace
 
+bool average_has_key(const std::string& key) { return has_key<AverageConfig>(key); }
+
 void average_command(const Communicator& comm, const Arguments& arguments) {
   if (arguments.help) return print_keys(comm, usage, dump_config(AverageConfig(), true));
   auto config = load_config<AverageConfig>(arguments.source);

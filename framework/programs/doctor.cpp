@@ -36,6 +36,8 @@ bool another_speaks(const Communicator& comm, const LaunchFacts& launch) {
 
 }  // namespace
 
+bool doctor_has_key(const std::string& key) { return has_key<DoctorConfig>(key); }
+
 void doctor_command(const Communicator& comm, const Arguments& arguments) {
   if (arguments.help) return print_keys(comm, usage, dump_config(DoctorConfig(), true));
   const Stopwatch clock;

@@ -199,6 +199,8 @@ void evaluate_files(const Communicator& comm, const ConfigSource& keys, const st
 
 }  // namespace
 
+bool evaluate_has_key(const std::string& key) { return has_key<EvaluationConfig>(key); }
+
 void evaluate_command(const Communicator& comm, const Arguments& arguments) {
   if (arguments.help) return print_keys(comm, usage, dump_config(EvaluationConfig(), true));
   const ConfigSource& keys = arguments.source;

@@ -15,16 +15,17 @@ struct Command {
   void (*run)(const lawa::Communicator&, const lawa::Arguments&);
   bool stops;  ///< when it is asked to (core/stop_request.hpp)
   const char* option = "";
+  bool (*has_key)(const std::string&) = nullptr;  ///< of those that take places
   void (*before_mpi)() = nullptr;
 };
 
 constexpr Command commands[] = {
     {"train", "train a model, or go on with a run", lawa::train_command, true},
     {"plan", "what a run takes, before it starts: memory, disk, hours", lawa::plan_command, false, "--json"},
-    {"average", "average checkpoints of a run (LAWA and its kin)", lawa::average_command, true, "--rebuild"},
-    {"evaluate", "validation loss of weights files, or of averages of them", lawa::evaluate_command, true},
-    {"doctor", "is this machine set up right? each problem with its remedy", lawa::doctor_command, false, "--json", lawa::let_mpi_start},
-    {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command, false},
+    {"average", "average checkpoints of a run (LAWA and its kin)", lawa::average_command, true, "--rebuild", lawa::average_has_key},
+    {"evaluate", "validation loss of weights files, or of averages of them", lawa::evaluate_command, true, "", lawa::evaluate_has_key},
+    {"doctor", "is this machine set up right? each problem with its remedy", lawa::doctor_command, false, "--json", lawa::doctor_has_key, lawa::let_mpi_start},
+    {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command, false, "", [](const std::string&) { return false; }},
 };
 
 void print_usage() {
@@ -50,7 +51,7 @@ int main(int argc, char** argv) {
       return;
     }
     for (const Command& command : commands)
-      if (name == command.name) return command.run(comm, lawa::read_arguments(comm, {words.begin() + 1, words.end()}, command.option));
+      if (name == command.name) return command.run(comm, lawa::read_arguments(comm, {words.begin() + 1, words.end()}, command.option, command.has_key));
     lawa::fail(__FILE__, __LINE__, "unknown command ", name, "; lawa --help lists the commands");
   });
 }
