@@ -20,6 +20,10 @@ int64_t even_spacing(const std::vector<Member>& members) {
   return std::ranges::adjacent_find(members, uneven) == members.end() ? spacing : 0;
 }
 
+const Source& source_of(const Member& member, const std::vector<Source>& sources) {
+  return *std::ranges::lower_bound(sources, member.step, {}, &Source::step);
+}
+
 }  // namespace
 
 std::vector<Average> averages_of(std::span<const PlannedFile> files) {
@@ -31,11 +35,11 @@ std::vector<Average> averages_of(std::span<const PlannedFile> files) {
 Json describe_average(const PlannedFile& file, const std::vector<Source>& sources) {
   Json members = Json::array();
   for (const Member& member : file.average.members) {
-    const Source& source = *std::ranges::lower_bound(sources, member.step, {}, &Source::step);
-    members.push_back({{"step", member.step}, {"weight", member.weight}, {"digest", source.digest}});
+    const Source& source = source_of(member, sources);
+    members.push_back({{"step", source.own_step()}, {"weight", member.weight}, {"digest", source.digest}});
   }
   AverageSpec spec = file.average.spec;
-  if (spec.stride == 0) spec.stride = even_spacing(file.average.members);
+  if (spec.stride == 0 && sources[0].sharing == 1) spec.stride = even_spacing(file.average.members);
   Json description = describe(spec, std::ssize(file.average.members));
   description["members"] = members;
   if (file.precision != "fp32") description["precision"] = file.precision;
@@ -62,7 +66,8 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
   for (const Average& average : plan) {
     const AverageSpec place{.scheme = average.spec.scheme, .window = average.spec.window, .stride = average.spec.stride};
     const fs::path folder = grid ? destination / lawa::folder(place) : destination;
-    files.push_back({average, folder / (checkpoint_name(average.step()) + format_of(sources[0].path).ending), precision});
+    const int64_t step = source_of(average.members.back(), sources).own_step();
+    files.push_back({average, folder / (checkpoint_name(step) + format_of(sources[0].path).ending), precision});
   }
   return files;
 }
