@@ -103,10 +103,41 @@ NumberFormat format_of_precision(const std::string& precision) {
   return precision == "bf16" ? NumberFormat::bfloat16 : NumberFormat::float32;
 }
 
-std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination,
-                                                    const LockPatience& patience) {
+namespace {
+
+/// The destination and what lies below it.
+std::set<fs::path> folders_of(const std::vector<PlannedFile>& files, const fs::path& destination) {
   std::set<fs::path> folders{(destination / "").parent_path()};  // "new/" is "new"
   for (const PlannedFile& file : files) folders.insert(file.path.parent_path());
+  return folders;
+}
+
+/// "x.h5" lies in ".".
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : "."; }
+
+bool is_run(const fs::path& folder) { return fs::exists(folder / "provenance.json") || fs::exists(folder / "run.lock"); }
+
+}  // namespace
+
+void check_destination(const std::vector<PlannedFile>& files, const fs::path& destination, const std::vector<Source>& sources,
+                       const std::vector<std::string>& places) {
+  std::set<fs::path> taken(places.begin(), places.end());
+  for (const Source& source : sources) taken.insert(folder_of(source.path));
+  for (const fs::path& folder : folders_of(files, destination)) {
+    std::error_code unknown;
+    if (!fs::is_directory(folder, unknown)) continue;  // to be made, or an error of the lock
+    const auto own = std::ranges::find_if(taken, [&](const fs::path& other) { return fs::equivalent(folder, other, unknown); });
+    LAWA_CHECK(own == taken.end(), "destination: ", folder.string(),
+               " is a folder of files that are averaged, and averages there would be taken for checkpoints; choose another one");
+    const fs::path path = fs::canonical(folder);
+    LAWA_CHECK(!is_run(path) && !(path.filename() == "checkpoints" && is_run(path.parent_path())), "destination: ", folder.string(),
+               " is a run's own folder, and averages there would be taken for its checkpoints; choose another one");
+  }
+}
+
+std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination,
+                                                    const LockPatience& patience) {
+  const std::set<fs::path> folders = folders_of(files, destination);
   std::vector<std::unique_ptr<FileLock>> locks;
   for (const fs::path& folder : folders) locks.push_back(lock_to_write(folder, patience));
   return locks;

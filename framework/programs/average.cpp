@@ -68,6 +68,7 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   auto files = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, config.destination, config.output.precision);
   std::vector<std::unique_ptr<FileLock>> locks;
   comm.on_root([&] {
+    check_destination(files, config.destination, sources, config.source);
     locks = lock_folders(files, config.destination, LockPatience{.say = [&](const std::string& text) { log.line(text); }});
   });
   const size_t missing = missing_first(comm, files, sources, config.output.skip_existing);

@@ -175,3 +175,20 @@ def test_finished_runs_are_averaged_on_purpose(place):
                                ([weights(60), "other", f"./{weights(60)}"], [], "two of the checkpoints have step 60"),
                                (["run", "other"], ["averaging.any_run=false"], "averaging.any_run=true averages checkpoints of several runs")]:
         assert says in lawa("average", *places, *words, *more, "destination=no", ranks=0).errors[0]
+
+
+# ---- where averages may lie ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("destination", ["run/checkpoints", "run/averages/../checkpoints/", "link", "run", "other/checkpoints", "files"])
+def test_the_destination_is_not_a_folder_of_checkpoints(place, destination):
+    Path("link").symlink_to("run/checkpoints")
+    Path("other/checkpoints").mkdir(parents=True)
+    Path("other/provenance.json").write_text("{}")
+    Path("run/averages").mkdir()
+    Path("files").mkdir()
+    files = [weights(step).rename(f"files/{step}.h5") for step in (50, 60)] if destination == "files" else ["run"]
+    before = snapshot()
+    refused = lawa("average", *files, f"destination={destination}", "averaging.window=2", ranks=0)
+    assert refused.code == 1 and len(refused.errors) == 1 and f"destination: {destination.rstrip('/')} is" in refused.errors[0], refused.err
+    assert snapshot() == before
