@@ -192,3 +192,18 @@ def test_the_destination_is_not_a_folder_of_checkpoints(place, destination):
     refused = lawa("average", *files, f"destination={destination}", "averaging.window=2", ranks=0)
     assert refused.code == 1 and len(refused.errors) == 1 and f"destination: {destination.rstrip('/')} is" in refused.errors[0], refused.err
     assert snapshot() == before
+
+
+# ---- how many files there may be -------------------------------------------------------------------------------------------
+
+
+def test_1300_inputs_and_1000_outputs_with_1024_open_files(folder):
+    for step in range(1, 1301):
+        write(f"in/step{step}.safetensors", step)
+    words = [PROGRAM, "average", *(f"in/step{step}.safetensors" for step in range(1, 1301)), "destination=new", "averaging.window=301",
+             "averaging.fsync=false", "averaging.verify=false"]
+    result = subprocess.run(["bash", "-c", "ulimit -n 1024; exec \"$@\"", "-", *map(str, words)], env=ENVIRONMENT, check=True, capture_output=True,
+                            text=True, timeout=60)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["step"] for line in lines] == list(range(301, 1301))
+    assert all(value(line["file"]) == line["step"] - 150 for line in lines)
