@@ -20,6 +20,10 @@ int64_t even_spacing(const std::vector<Member>& members) {
   return std::ranges::adjacent_find(members, uneven) == members.end() ? spacing : 0;
 }
 
+const Source& source_of(const Member& member, const std::vector<Source>& sources) {
+  return *std::ranges::lower_bound(sources, member.step, {}, &Source::step);
+}
+
 }  // namespace
 
 std::vector<Average> averages_of(std::span<const PlannedFile> files) {
@@ -31,11 +35,11 @@ std::vector<Average> averages_of(std::span<const PlannedFile> files) {
 Json describe_average(const PlannedFile& file, const std::vector<Source>& sources) {
   Json members = Json::array();
   for (const Member& member : file.average.members) {
-    const Source& source = *std::ranges::lower_bound(sources, member.step, {}, &Source::step);
-    members.push_back({{"step", member.step}, {"weight", member.weight}, {"digest", source.digest}});
+    const Source& source = source_of(member, sources);
+    members.push_back({{"step", source.own_step()}, {"weight", member.weight}, {"digest", source.digest}});
   }
   AverageSpec spec = file.average.spec;
-  if (spec.stride == 0) spec.stride = even_spacing(file.average.members);
+  if (spec.stride == 0 && sources[0].sharing == 1) spec.stride = even_spacing(file.average.members);
   Json description = describe(spec, std::ssize(file.average.members));
   description["members"] = members;
   if (file.precision != "fp32") description["precision"] = file.precision;
@@ -62,7 +66,8 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
   for (const Average& average : plan) {
     const AverageSpec place{.scheme = average.spec.scheme, .window = average.spec.window, .stride = average.spec.stride};
     const fs::path folder = grid ? destination / lawa::folder(place) : destination;
-    files.push_back({average, folder / (checkpoint_name(average.step()) + format_of(sources[0].path).ending), precision});
+    const int64_t step = source_of(average.members.back(), sources).own_step();
+    files.push_back({average, folder / (checkpoint_name(step) + format_of(sources[0].path).ending), precision});
   }
   return files;
 }
@@ -98,10 +103,41 @@ NumberFormat format_of_precision(const std::string& precision) {
   return precision == "bf16" ? NumberFormat::bfloat16 : NumberFormat::float32;
 }
 
-std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination,
-                                                    const LockPatience& patience) {
+namespace {
+
+/// The destination and what lies below it.
+std::set<fs::path> folders_of(const std::vector<PlannedFile>& files, const fs::path& destination) {
   std::set<fs::path> folders{(destination / "").parent_path()};  // "new/" is "new"
   for (const PlannedFile& file : files) folders.insert(file.path.parent_path());
+  return folders;
+}
+
+/// "x.h5" lies in ".".
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : "."; }
+
+bool is_run(const fs::path& folder) { return fs::exists(folder / "provenance.json") || fs::exists(folder / "run.lock"); }
+
+}  // namespace
+
+void check_destination(const std::vector<PlannedFile>& files, const fs::path& destination, const std::vector<Source>& sources,
+                       const std::vector<std::string>& places) {
+  std::set<fs::path> taken(places.begin(), places.end());
+  for (const Source& source : sources) taken.insert(folder_of(source.path));
+  for (const fs::path& folder : folders_of(files, destination)) {
+    std::error_code unknown;
+    if (!fs::is_directory(folder, unknown)) continue;  // to be made, or an error of the lock
+    const auto own = std::ranges::find_if(taken, [&](const fs::path& other) { return fs::equivalent(folder, other, unknown); });
+    LAWA_CHECK(own == taken.end(), "destination: ", folder.string(),
+               " is a folder of files that are averaged, and averages there would be taken for checkpoints; choose another one");
+    const fs::path path = fs::canonical(folder);
+    LAWA_CHECK(!is_run(path) && !(path.filename() == "checkpoints" && is_run(path.parent_path())), "destination: ", folder.string(),
+               " is a run's own folder, and averages there would be taken for its checkpoints; choose another one");
+  }
+}
+
+std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination,
+                                                    const LockPatience& patience) {
+  const std::set<fs::path> folders = folders_of(files, destination);
   std::vector<std::unique_ptr<FileLock>> locks;
   for (const fs::path& folder : folders) locks.push_back(lock_to_write(folder, patience));
   return locks;

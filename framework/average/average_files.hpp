@@ -32,6 +32,11 @@ std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, 
 /// Of a file's precision, "fp32" or "bf16".
 NumberFormat format_of_precision(const std::string& precision);
 
+/// Errors: averages would lie in a folder of their sources or one of the places that name them, or in a run's folder of checkpoints or its
+/// own. On one rank.
+void check_destination(const std::vector<PlannedFile>& files, const std::filesystem::path& destination, const std::vector<Source>& sources,
+                       const std::vector<std::string>& places);
+
 /// Holds the folders that planned files are in: no other job writes there, and what a killed one has left there (step_….part) is gone.
 /// Errors: FileLock's.
 std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const std::filesystem::path& destination,

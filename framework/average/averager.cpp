@@ -118,18 +118,32 @@ AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& 
   return totals;
 }
 
+namespace {
+
+/// The source that a description calls a member. Errors: there is none.
+const Source& source_of_described(const Json& member, const std::vector<Source>& sources, const std::string& place) {
+  const auto is_of_step = [&](const Source& source) { return source.own_step() == member.at("step"); };
+  const auto is_it = [&](const Source& source) {  // an average that was made in the run names no digests
+    return is_of_step(source) && member.value("digest", Json(source.digest)) == source.digest;
+  };
+  const auto found = std::ranges::find_if(sources, is_it), other = std::ranges::find_if(sources, is_of_step);
+  LAWA_CHECK(other != sources.end(), place, ": is made from step ", member.at("step").dump(), ", which isn't among the sources");
+  LAWA_CHECK(found != sources.end(), other->path.string(), ": isn't the file that ", place, " was made from (their digests differ)");
+  return *found;
+}
+
+}  // namespace
+
 std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,
                            const std::vector<Source>& sources, const std::string& place) {
-  const PlannedFile file = described_average(description, place);
-  for (const Json& member : description.at("members")) {
-    const auto source = std::ranges::find(sources, member.at("step").get<int64_t>(), &Source::step);
-    LAWA_CHECK(source != sources.end(), place, ": is made from step ", member.at("step").dump(), ", which isn't among the sources");
-    LAWA_CHECK(member.value("digest", Json(source->digest)) == source->digest, source->path.string(), ": isn't the file that ", place,
-               " was made from (their digests differ)");  // an average that was made in the run names none
+  PlannedFile file = described_average(description, place);
+  std::vector<Source> used;  // in the members' order, whatever that of the sources is
+  for (Member& member : file.average.members) {
+    used.push_back(source_of_described(description.at("members")[used.size()], sources, place));
+    member.step = used.back().step = std::ssize(used);
   }
   const std::vector<Average> plan{file.average};
   const AveragingOrder order = averaging_order(plan);
-  const std::vector<Source> used = used_sources(plan, sources);
   const NumberFormat format = format_of_precision(file.precision);
   std::vector<uint64_t> sums;
   comm.together([&] {

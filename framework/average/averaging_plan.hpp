@@ -61,6 +61,8 @@ struct Average {
 ///   weights        lawa with given weights
 /// A place in a grid that has too few snapshots is left out. Errors: a snapshot that is missing between two others; no average at
 /// all; a step of `at` that has none.
-std::vector<Average> averaging_plan(const AveragingConfig& config, const std::vector<int64_t>& steps);
+/// Where several runs have checkpoints of one step, `sharing` is how many at most, and checkpoint i of step s is s sharing + i in `steps` and
+/// in the members. Windows count checkpoints, and end behind all those of a step. Errors: a window would hold a part of a step's.
+std::vector<Average> averaging_plan(const AveragingConfig& config, const std::vector<int64_t>& steps, int64_t sharing = 1);
 
 }  // namespace lawa

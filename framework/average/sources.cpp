@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <optional>
-#include <regex>
+#include <limits>
 #include <set>
 
+#include "average/one_trajectory.hpp"
+#include "average/order_of_files.hpp"
 #include "core/error.hpp"
 #include "core/hash.hpp"
 #include "interchange/weights_format.hpp"
@@ -14,24 +15,6 @@
 namespace lawa {
 namespace fs = std::filesystem;
 namespace {
-
-/// The step that a path names last ("…/step1000/model.safetensors", "checkpoint-500/…"), or nothing.
-std::optional<int64_t> step_in(const fs::path& path) {
-  static const std::regex pattern(R"((?:^|[^A-Za-z0-9])(?:step|checkpoint|iter)[-_]?(\d{1,18})(?![A-Za-z0-9]|\.\d))");
-  const std::string text = path.string();
-  std::optional<int64_t> step;
-  for (std::sregex_iterator match(text.begin(), text.end(), pattern), end; match != end; ++match) step = std::stoll((*match)[1]);
-  return step;
-}
-
-/// Gives files that don't say their step one each.
-void find_steps(std::vector<PlacedFile>& files) {
-  std::set<std::optional<int64_t>> named;
-  for (const PlacedFile& file : files) named.insert(step_in(file.path));
-  const bool by_name = named.size() == files.size() && !named.contains(std::nullopt);
-  for (size_t i = 0; i < files.size(); ++i)
-    if (!files[i].says_step) files[i].header.step = by_name ? *step_in(files[i].path) : static_cast<int64_t>(i) + 1;
-}
 
 /// Tensors by name, and what each is.
 std::map<std::string, std::string> tensors_of(const PlacedFile& file) {
@@ -67,6 +50,48 @@ void check_same_tensors(const PlacedFile& file, const PlacedFile& first) {
   fail(__FILE__, __LINE__, is_other, "their tensors stand in another order");
 }
 
+using Say = std::function<void(const std::string&)>;
+
+/// "step 1 is c.safetensors": of every file, or where there is nothing to be seen in the others, of the first and the last one.
+void say_steps(const std::vector<PlacedFile>& files, const FileOrder& order, const Say& say) {
+  if (!say) return;
+  std::vector<size_t> sequence;
+  for (size_t i = 0; i < files.size(); ++i) sequence.push_back(i);
+  std::ranges::sort(sequence, {}, [&](size_t i) { return order.steps[i]; });
+  const auto line = [&](const std::string& which, size_t i) {
+    const char* initial = order.steps[i] == 0 ? ": the initial weights, which are in no average" : "";
+    say(concat(which, "step ", order.steps[i], " is ", files[i].path.string(), initial));
+  };
+  if (!order.how.empty()) say(order.how);
+  const bool all = order.by_place || files.size() < 2;
+  for (const size_t i : sequence)
+    if (all || i == sequence.front() || i == sequence.back()) line(all ? "" : i == sequence.front() ? "first " : "last ", i);
+  if (order.newest) say(files[*order.newest].path.string() + ": names no step, and counts as the newest");
+}
+
+/// A file that names no step, and is the newest by its name, may be a copy of the last one that names one: then it goes.
+void drop_copy_of_newest(std::vector<PlacedFile>& files, FileOrder& order, const Say& say) {
+  if (!order.newest) return;
+  const auto at = static_cast<int64_t>(*order.newest);
+  const auto same = std::ranges::find_if(files, [&](const PlacedFile& f) { return &f != &files[*order.newest] && f.identity == files[*order.newest].identity; });
+  if (same == files.end()) return;
+  if (say) say(concat(files[*order.newest].path.string(), ": is left out: it holds what ", same->path.string(), " holds"));
+  files.erase(files.begin() + at);
+  order.steps.erase(order.steps.begin() + at);
+  order.newest.reset();
+}
+
+/// Gives files that don't say their step one each.
+void find_steps(std::vector<PlacedFile>& files, const SourceOptions& options, const Say& say) {
+  if (std::ranges::all_of(files, &PlacedFile::says_step)) return;
+  std::vector<fs::path> paths;
+  for (const PlacedFile& file : files) paths.push_back(file.path);
+  FileOrder order = order_of(paths, options.order == "list");
+  drop_copy_of_newest(files, order, say);
+  for (size_t i = 0; i < files.size(); ++i) files[i].header.step = order.steps[i];
+  say_steps(files, order, say);
+}
+
 std::vector<PlacedFile> open_all(const std::vector<fs::path>& files) {
   std::vector<PlacedFile> opened;
   for (const fs::path& file : files) {
@@ -76,13 +101,34 @@ std::vector<PlacedFile> open_all(const std::vector<fs::path>& files) {
     const PlacedFile &newest = opened.back(), &first = opened.front();
     LAWA_CHECK(newest.arrays.contains("weights"), file.string(), ": is a ", newest.header.kind, " file, not a weights file");
     check_same_tensors(newest, first);
-    LAWA_CHECK(newest.header.trajectory_hash == first.header.trajectory_hash, file.string(), ": is of another run than ",
-               first.path.string(), " (their trajectory hashes differ)");
     if (opened.size() > 1) opened.back().header.table = {};  // the first's will do
     opened.back().own_words = {};
   }
-  find_steps(opened);
   return opened;
+}
+
+/// How many of some files, sorted by step, have the same step. Errors: several have, unless they may; one file is named twice.
+int64_t most_of_one_step(const std::vector<PlacedFile>& files, bool may_share) {
+  int64_t most = 1;
+  for (size_t i = 1, same = 1; i < files.size(); ++i) {
+    same = files[i].header.step == files[i - 1].header.step ? same + 1 : 1;
+    most = std::max(most, static_cast<int64_t>(same));
+    for (size_t j = i + 1 - same; j < i; ++j)
+      LAWA_CHECK(may_share && !fs::equivalent(files[j].path, files[i].path), "two of the checkpoints have step ", files[i].header.step, ": ",
+                 files[j].path.string(), ", ", files[i].path.string());
+  }
+  LAWA_CHECK(most == 1 || files.back().header.step < std::numeric_limits<int64_t>::max() / most, files.back().path.string(),
+             ": has step ", files.back().header.step, ", which is too large to be averaged with others of one step");
+  return most;
+}
+
+/// Numbers the sources, which are sorted by step, so that no two have the same step.
+void share_steps(std::vector<Source>& sources, int64_t sharing) {
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const bool of_step_before = i > 0 && sources[i].step == sources[i - 1].own_step();
+    sources[i].sharing = sharing;
+    sources[i].step = of_step_before ? sources[i - 1].step + 1 : sources[i].step * sharing;
+  }
 }
 
 Json to_json(const PlacedFile& file) {
@@ -92,27 +138,38 @@ Json to_json(const PlacedFile& file) {
 }
 
 Source source_from(const Json& json, const std::shared_ptr<const ParameterTable>& table) {
-  Source source{json.at(0), json.at(1).get<std::string>(), json.at(2), json.at(3), Places::from_json(json.at(4)), {}, table};
+  Source source{.step = json.at(0), .path = json.at(1).get<std::string>(), .digest = json.at(2), .trajectory_hash = json.at(3),
+                .places = Places::from_json(json.at(4)), .table = table};
   for (const Json& bytes : json.at(5)) source.copied.push_back({bytes.at(0), bytes.at(1), {bytes.at(2), bytes.at(3)}});
   return source;
 }
 
 }  // namespace
 
-std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs::path>& files) {
+std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs::path>& files, const SourceOptions& options, const Say& say) {
   std::string text;
   comm.on_root([&] {
+    std::vector<PlacedFile> opened = open_all(files);
+    const Json table = opened.empty() ? Json::array() : opened[0].header.table.to_json();
+    if (!options.any_run) keep_one_trajectory(opened, say);
+    find_steps(opened, options, say);
+    std::ranges::stable_sort(opened, {}, [](const PlacedFile& file) { return file.header.step; });
     Json list = Json::array();
-    const std::vector<PlacedFile> opened = open_all(files);
     for (const PlacedFile& file : opened) list.push_back(to_json(file));
-    text = Json{{"files", list}, {"table", opened.empty() ? Json::array() : opened[0].header.table.to_json()}}.dump();
+    text = Json{{"files", list}, {"table", table}, {"sharing", most_of_one_step(opened, options.any_run)}}.dump();
   });
   const Json all = Json::parse(comm.broadcast(text));
   const auto table = std::make_shared<const ParameterTable>(ParameterTable::from_json(all.at("table"), "source"));
   std::vector<Source> sources;
   for (const Json& file : all.at("files")) sources.push_back(source_from(file, table));
-  std::ranges::sort(sources, {}, &Source::step);
+  share_steps(sources, all.at("sharing"));
   return sources;
+}
+
+std::vector<Average> planned_averages(const AveragingConfig& config, const std::vector<Source>& sources) {
+  std::vector<int64_t> steps;
+  for (const Source& source : sources) steps.push_back(source.step);
+  return averaging_plan(config, steps, sources.empty() ? 1 : sources[0].sharing);
 }
 
 std::vector<Source> used_sources(const std::vector<Average>& plan, const std::vector<Source>& sources) {

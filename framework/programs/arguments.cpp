@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <regex>
 
@@ -25,9 +26,28 @@ std::string named(const std::vector<std::string>& keys) {
   return keys.size() > most ? text + concat(" and ", keys.size() - most, " more") : text;
 }
 
+/// Whether rank 0 sees a file or folder of that name.
+bool is_there(const Communicator& comm, const std::string& word) {
+  std::error_code unknown;
+  return comm.broadcast(int64_t{comm.root() && std::filesystem::exists(word, unknown)}) == 1;
+}
+
+/// "key=value": the = comes before any /, and it isn't the name of a place.
+bool is_override(const Communicator& comm, const std::string& word, const std::set<std::string>& keys) {
+  const size_t equals = word.find('=');
+  if (equals == std::string::npos || equals > word.find('/')) return false;
+  if (keys.contains(in_first_table(word.substr(0, equals)))) return true;
+  return !word.ends_with(".safetensors") && !word.ends_with(".h5") && !is_there(comm, word);
+}
+
+bool is_config(const Communicator& comm, const std::string& word) {
+  return word.ends_with(".toml") && (word.find('=') == std::string::npos || is_there(comm, word));
+}
+
 }  // namespace
 
-Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option) {
+Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option,
+                         const std::set<std::string>& keys) {
   Arguments arguments;
   std::vector<std::string> overrides;
   for (const std::string& word : words) {
@@ -35,12 +55,12 @@ Arguments read_arguments(const Communicator& comm, const std::vector<std::string
       arguments.help = true;
     } else if (!option.empty() && word == option) {
       arguments.option = true;
-    } else if (word.ends_with(".toml") && word.find('=') == std::string::npos) {
+    } else if (is_config(comm, word)) {
       std::string text;
       comm.on_root([&] { text = read_file(path_of(word, "the command line")); });
       text = comm.broadcast(text);
       arguments.source.add_toml(text, word);
-    } else if (word.find('=') < word.find('/')) {
+    } else if (is_override(comm, word, keys)) {
       overrides.push_back(word);
     } else {
       LAWA_CHECK(!word.starts_with("-"), "unknown option ", word, "; keys are set as key=value, and --help lists them");

@@ -22,9 +22,11 @@ struct Arguments {
   bool option = false;              ///< the command's own option was given
 };
 
-/// Sorts the words by their ending; rank 0 reads the files. `option` is the one that this command has ("--rebuild", "--json"), or "".
-/// Collective. Errors: an unreadable file, TOML that isn't, an unknown option.
-Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option);
+/// Sorts the words by their ending; rank 0 reads the files. `option` is the one that this command has ("--rebuild", "--json"), or "". A
+/// file or folder that is there is a place though its name holds an = ("step=100"), and what ends as a weights file does, unless it begins
+/// with one of the command's `keys`. Collective. Errors: an unreadable file, TOML that isn't, an unknown option.
+Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option,
+                         const std::set<std::string>& keys);
 
 /// A command and the keys that it knows.
 struct KnownKeys {

@@ -15,6 +15,7 @@ struct AverageConfig {
   std::vector<std::string> source;
   std::string destination;
   AveragingConfig averaging;
+  SourceOptions sources;
   AveragingOutput output;
 };
 template <class Visitor>
@@ -23,6 +24,7 @@ void visit(AverageConfig& c, Visitor&& v) {
     a_path());
   v("destination", c.destination, "folder for the averages, step_….weights.h5; of a grid, for folders lawa_k005_nu000200 …", a_path());
   v("averaging", c.averaging, "");
+  v("averaging", c.sources, "");
   v("averaging", c.output, "");
 }
 
@@ -33,13 +35,13 @@ constexpr const char* usage =
     "lawa average --rebuild AVERAGE.h5 source=RUN\n"
     "Makes an average again from the checkpoints that it names and compares the digests; writes nothing.";
 
-std::vector<Source> open_all(const Communicator& comm, const std::vector<std::string>& places) {
-  return open_sources(comm, weights_files(comm, places));
+std::vector<Source> open_all(const Communicator& comm, const AverageConfig& config, Log& log) {
+  return open_sources(comm, weights_files(comm, config.source), config.sources, [&](const std::string& text) { log.line(text); });
 }
 
 void print_line(const PlannedFile& file, const std::vector<Source>& sources, const std::string& digest, bool existed) {
   const Json description = describe_average(file, sources);
-  Json line = {{"file", file.path.string()}, {"step", file.average.step()}, {"scheme", description["scheme"]},
+  Json line = {{"file", file.path.string()}, {"step", description["members"].back()["step"]}, {"scheme", description["scheme"]},
                {"window", description["window"]}, {"stride", description["stride"]}, {"digest", digest}};
   if (existed) line["existed"] = true;
   std::printf("%s\n", line.dump().c_str());
@@ -59,29 +61,21 @@ size_t missing_first(const Communicator& comm, std::vector<PlannedFile>& files, 
   return missing.size();
 }
 
-/// "step 1000 is a/model.safetensors": what nobody said, as the files' names or their order did.
-void say_steps(Log& log, const std::vector<Source>& sources) {
-  if (!sources[0].trajectory_hash.empty()) return;
-  for (const Source& source : {sources.front(), sources.back()}) log.line("step " + std::to_string(source.step) + " is " + source.path.string());
-}
-
 void average(const Communicator& comm, const AverageConfig& config, const ConfigSource& keys) {
   LAWA_CHECK(!config.destination.empty(), "destination", keys.where("destination"), ": must name a folder");
   LAWA_CHECK(!config.source.empty(), "source", keys.where("source"), ": must name a run or checkpoints");
-  const std::vector<Source> sources = open_all(comm, config.source);
-  std::vector<int64_t> steps;
-  for (const Source& source : sources) steps.push_back(source.step);
-  auto files = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, config.destination, config.output.precision);
   Log log(comm.root());
+  const std::vector<Source> sources = open_all(comm, config, log);
+  auto files = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, config.destination, config.output.precision);
   std::vector<std::unique_ptr<FileLock>> locks;
   comm.on_root([&] {
+    check_destination(files, config.destination, sources, config.source);
     locks = lock_folders(files, config.destination, LockPatience{.say = [&](const std::string& text) { log.line(text); }});
   });
   const size_t missing = missing_first(comm, files, sources, config.output.skip_existing);
   const std::vector<PlannedFile> kept(files.begin() + static_cast<int64_t>(missing), files.end());
   files.resize(missing);
 
-  say_steps(log, sources);
   AveragingTotals totals;
   size_t done = 0;
   const auto make = [&] {
@@ -108,8 +102,9 @@ void rebuild(const Communicator& comm, AverageConfig config, const std::vector<s
   LAWA_CHECK(!places.empty(), "lawa average --rebuild: name an average");
   config.source.insert(config.source.end(), places.begin() + 1, places.end());
   LAWA_CHECK(!config.source.empty(), "source: must name the run or the checkpoints that ", places[0], " was made from");
+  Log log(comm.root());
   const ExistingAverage found = existing_average(comm, places[0]);
-  const std::string digest = rebuilt_digest(comm, config.output, found.description, open_all(comm, config.source), places[0]);
+  const std::string digest = rebuilt_digest(comm, config.output, found.description, open_all(comm, config, log), places[0]);
   LAWA_CHECK(digest == found.digest, places[0], ": made again it has the digest ", digest, ", and the file has ", found.digest);
   if (comm.root()) std::printf("%s\n", Json{{"file", places[0]}, {"rebuilt", true}, {"digest", digest}}.dump().c_str());
   std::fflush(stdout);

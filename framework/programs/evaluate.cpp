@@ -32,6 +32,7 @@ struct EvaluationConfig {
   DataConfig data;
   int64_t memory_budget = int64_t{2} << 30;
   AveragingConfig averaging;
+  SourceOptions sources;
   NumbersConfig numbers;
 };
 template <class Visitor>
@@ -39,6 +40,7 @@ void visit(EvaluationConfig& c, Visitor&& v) {
   v("data", c.data, "");
   v("memory_budget", c.memory_budget, "bytes of activations a rank", at_least(1));
   v("averaging", c.averaging, "");
+  v("averaging", c.sources, "");
   v("averaging", c.numbers, "");
 }
 
@@ -219,10 +221,9 @@ class Report {
 void evaluate_averages(const Communicator& comm, const EvaluationConfig& config, const ConfigSource& keys,
                        const std::vector<std::filesystem::path>& checkpoints) {
   const AveragingOutput& output = config.numbers.output;
-  const std::vector<Source> sources = open_sources(comm, checkpoints);
-  std::vector<int64_t> steps;
-  for (const Source& source : sources) steps.push_back(source.step);
-  const auto planned = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, "", output.precision);
+  const auto say = [&](const std::string& text) { Log(comm.root()).line(text); };
+  const std::vector<Source> sources = open_sources(comm, checkpoints, config.sources, say);
+  const auto planned = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, "", output.precision);
   WeightsEvaluator evaluator(comm, config, keys);
   Report report(comm, std::ssize(planned));
   report.as_it_comes([&] {

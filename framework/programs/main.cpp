@@ -46,7 +46,7 @@ void print_version() {
 void run(const Command& command, const lawa::Communicator& comm, const std::vector<std::string>& words) {
   std::vector<lawa::KnownKeys> known;
   for (const Command& other : commands) known.push_back({other.name, other.keys()});
-  lawa::Arguments arguments = lawa::read_arguments(comm, words, command.option);
+  lawa::Arguments arguments = lawa::read_arguments(comm, words, command.option, command.keys());
   lawa::leave_keys_of_others(comm, {command.name, command.keys()}, known, arguments.source);
   command.run(comm, arguments);
 }

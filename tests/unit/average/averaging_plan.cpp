@@ -225,5 +225,29 @@ TEST(AveragingPlan, TwoCheckpointsOfOneStepAreRefused) {
   EXPECT_EQ(error_of([] { averaging_plan({.window = {2}}, {10, 20, 20}); }), "two of the checkpoints have step 20");
 }
 
+/// Two runs' checkpoints of steps 10, 20 and 30: checkpoint i of step s is 2 s + i.
+TEST(AveragingPlan, CheckpointsOfSeveralRunsCountTogetherStepByStep) {
+  const Steps both{20, 21, 40, 41, 60, 61};
+  const auto members_of = [&](const AveragingConfig& config, const Steps& steps) {
+    std::vector<Steps> found;
+    for (const Average& average : averaging_plan(config, steps, 2)) {
+      Steps& of_average = found.emplace_back();
+      for (const Member& member : average.members) of_average.push_back(member.step);
+    }
+    return found;
+  };
+  EXPECT_THAT(members_of({.window = {2}}, both), ElementsAre(Steps{20, 21}, Steps{40, 41}, Steps{60, 61}));
+  EXPECT_THAT(members_of({.window = {4}, .stride = {10}}, both), ElementsAre(Steps{20, 21, 40, 41}, Steps{40, 41, 60, 61}));
+  EXPECT_THAT(members_of({.window = {2}, .stride = {20}}, both), ElementsAre(Steps{40, 41}));
+  EXPECT_THAT(members_of({.window = {2}, .at = {30}}, both), ElementsAre(Steps{60, 61}));
+  EXPECT_THAT(members_of({.scheme = "tumbling", .window = {4}}, both), ElementsAre(Steps{20, 21, 40, 41}));
+  EXPECT_THAT(members_of({.scheme = "swa", .first = 20}, both), ElementsAre(Steps{40, 41}, Steps{40, 41, 60, 61}));
+  EXPECT_THAT(members_of({.window = {3}}, {20, 40, 41}), ElementsAre(Steps{20, 40, 41})) << "one run's ends earlier";
+  EXPECT_THAT(members_of({.window = {3}, .at = {20}}, {21, 40, 41, 60, 61}), ElementsAre(Steps{21, 40, 41})) << "others aren't asked for";
+  EXPECT_THAT(error_of([&] { averaging_plan({.scheme = "tumbling", .window = {3}}, {20, 21, 40, 41}, 2); }), HasSubstr("a part of those of step 20"));
+  EXPECT_THAT(error_of([&] { averaging_plan({.window = {3}}, both, 2); }), HasSubstr("3 checkpoints up to step 20 would be only a part of those of step 10"));
+  EXPECT_THAT(error_of([&] { averaging_plan({.window = {2}, .stride = {10}}, {20, 21, 60, 61}, 2); }), HasSubstr("there is no checkpoint of step 20, between 10 and 30"));
+}
+
 }  // namespace
 }  // namespace lawa
