@@ -62,7 +62,7 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
   for (const Average& average : plan) {
     const AverageSpec place{.scheme = average.spec.scheme, .window = average.spec.window, .stride = average.spec.stride};
     const fs::path folder = grid ? destination / lawa::folder(place) : destination;
-    files.push_back({average, folder / (checkpoint_name(average.step()) + format_of(sources[0].path).ending), precision});
+    files.push_back({average, folder / (checkpoint_name(average.step()) + format_of(sources.back().path).ending), precision});
   }
   return files;
 }
@@ -95,6 +95,7 @@ std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, 
 }
 
 NumberFormat format_of_precision(const std::string& precision) {
+  if (precision == "fp16") return NumberFormat::float16;
   return precision == "bf16" ? NumberFormat::bfloat16 : NumberFormat::float32;
 }
 

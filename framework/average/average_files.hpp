@@ -29,7 +29,7 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
 /// another average.
 std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, const std::vector<Source>& sources, bool skip_existing);
 
-/// Of a file's precision, "fp32" or "bf16".
+/// Of a file's precision, "fp32", "bf16" or "fp16".
 NumberFormat format_of_precision(const std::string& precision);
 
 /// Holds the folders that planned files are in: no other job writes there, and what a killed one has left there (step_….part) is gone.

@@ -177,7 +177,7 @@ class Report {
 void evaluate_averages(const Communicator& comm, const EvaluationConfig& config, const ConfigSource& keys,
                        const std::vector<std::filesystem::path>& checkpoints) {
   const AveragingOutput& output = config.numbers.output;
-  const std::vector<Source> sources = open_sources(comm, checkpoints);
+  const std::vector<Source> sources = open_sources(comm, checkpoints, output.missing != "refuse");
   std::vector<int64_t> steps;
   for (const Source& source : sources) steps.push_back(source.step);
   const auto planned = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, "", output.precision);
@@ -205,7 +205,7 @@ void evaluate_command(const Communicator& comm, const Arguments& arguments) {
   const auto config = load_config<EvaluationConfig>(keys);  // mistakes in keys, before anything is read
   check(config.averaging, keys);
   LAWA_CHECK(!arguments.places.empty(), "lawa evaluate: name weights files or folders of them");
-  const std::vector<std::filesystem::path> files = weights_files(comm, arguments.places);
+  const std::vector<std::filesystem::path> files = named_weights(comm, arguments.places);
   if (std::ranges::any_of(keys.entries(), [](const auto& entry) { return entry.first.starts_with("averaging."); }))
     return evaluate_averages(comm, config, keys, files);
   evaluate_files(comm, keys, files);
