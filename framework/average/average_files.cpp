@@ -67,7 +67,7 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
     const AverageSpec place{.scheme = average.spec.scheme, .window = average.spec.window, .stride = average.spec.stride};
     const fs::path folder = grid ? destination / lawa::folder(place) : destination;
     const int64_t step = source_of(average.members.back(), sources).own_step();
-    files.push_back({average, folder / (checkpoint_name(step) + format_of(sources[0].path).ending), precision});
+    files.push_back({average, folder / (checkpoint_name(step) + format_of(sources.back().path).ending), precision});
   }
   return files;
 }
@@ -100,6 +100,7 @@ std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, 
 }
 
 NumberFormat format_of_precision(const std::string& precision) {
+  if (precision == "fp16") return NumberFormat::float16;
   return precision == "bf16" ? NumberFormat::bfloat16 : NumberFormat::float32;
 }
 

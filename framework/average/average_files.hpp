@@ -29,7 +29,7 @@ std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std:
 /// another average.
 std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, const std::vector<Source>& sources, bool skip_existing);
 
-/// Of a file's precision, "fp32" or "bf16".
+/// Of a file's precision, "fp32", "bf16" or "fp16".
 NumberFormat format_of_precision(const std::string& precision);
 
 /// Errors: averages would lie in a folder of their sources or one of the places that name them, or in a run's folder of checkpoints or its

@@ -7,6 +7,7 @@
 
 #include "average/group_of_files.hpp"
 #include "average/pieces.hpp"
+#include "average/tensors.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/error.hpp"
 #include "interchange/weights_format.hpp"
@@ -50,7 +51,7 @@ std::vector<std::string> write_group(const Communicator& comm, const AveragingOu
   const std::vector<Source> used = used_sources(plan, sources);
   const ShardLayout layout(used[0].table->size(), comm.rank(), comm.size());
   const NumberFormat format = format_of_precision(options.precision);
-  GroupOfFiles under_way(comm, files, sources, format);
+  GroupOfFiles under_way(comm, files, sources, options);
   SourceReaders readers(used, options.allow_nonfinite);
   ReadBack read_back(under_way, options);
   const int64_t first = owned_range(layout).begin;
@@ -60,7 +61,8 @@ std::vector<std::string> write_group(const Communicator& comm, const AveragingOu
                             under_way[i].write(range, values);
                             read_back.wrote(i, range);
                             written += std::ssize(values) * bytes_of(format);
-                          }};
+                          },
+                          beyond(format, *used[0].table)};
   comm.together([&] {
     for_each_piece(layout, piece_elements(order, options.memory_bytes, block_size, most_elements), [&](Range range) {
       average_piece(plan, order, range, rounding_to(format), io);
@@ -88,12 +90,17 @@ auto all_end_together(const Communicator& comm, Work&& work) {
 
 }  // namespace
 
+int64_t max_shard_bytes(const AveragingOutput& options) {
+  return options.max_shard_size.empty() ? 0 : bytes_named(options.max_shard_size, "averaging.max_shard_size");
+}
+
 AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
-                               const std::vector<Source>& sources, Log& log,
+                               const std::vector<Source>& all_sources, Log& log,
                                const std::function<void(size_t, const std::string&)>& committed) {
   AveragingTotals totals{.digests = std::vector<std::string>(files.size())};
   if (files.empty()) return totals;
-  check_copied_bytes(comm, used_sources(averages_of(files), sources));
+  std::vector<Source> sources = used_sources(averages_of(files), all_sources);
+  choose_tensors(comm, sources, format_of_precision(options.precision), log);
   std::vector<size_t> place(files.size());
   std::iota(place.begin(), place.end(), size_t{0});
   std::ranges::stable_sort(place, {}, [&](size_t i) { return files[i].average.step(); });
@@ -135,13 +142,14 @@ const Source& source_of_described(const Json& member, const std::vector<Source>&
 }  // namespace
 
 std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& options, const Json& description,
-                           const std::vector<Source>& sources, const std::string& place) {
+                           const std::vector<Source>& sources, const std::string& place, const ParameterTable* means) {
   PlannedFile file = described_average(description, place);
   std::vector<Source> used;  // in the members' order, whatever that of the sources is
   for (Member& member : file.average.members) {
     used.push_back(source_of_described(description.at("members")[used.size()], sources, place));
     member.step = used.back().step = std::ssize(used);
   }
+  if (means) take_tensors(used, *means);
   const std::vector<Average> plan{file.average};
   const AveragingOrder order = averaging_order(plan);
   const NumberFormat format = format_of_precision(file.precision);
@@ -149,7 +157,8 @@ std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& opti
   comm.together([&] {
     SourceReaders readers(used, options.allow_nonfinite);
     const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { readers.read(step, range, out); },
-                            [&](size_t, Range, std::span<const float> values) { add_checksums(values, format, sums); }};
+                            [&](size_t, Range, std::span<const float> values) { add_checksums(values, format, sums); },
+                            beyond(format, *used[0].table)};
     for_each_piece(ShardLayout(used[0].table->size(), comm.rank(), comm.size()),
                    piece_elements(order, options.memory_bytes, block_size, most_elements),
                    [&](Range range) { average_piece(plan, order, range, rounding_to(format), io); });
@@ -161,22 +170,24 @@ ExistingAverage existing_average(const Communicator& comm, const fs::path& path)
   std::string words;
   const PlacedFile file = open_on_root(comm, [&] {
     PlacedFile opened = format_of(path).open(path);
-    words = Json{{"average", in_todays_words(opened.average)}, {"digest", opened.digest}}.dump();
+    const ParameterTable& means = opened.means.size() > 0 ? opened.means : opened.header.table;
+    words = Json{{"average", in_todays_words(opened.average)}, {"digest", opened.digest}, {"means", means.to_json()}}.dump();
     return opened;
   });
   const Json found = Json::parse(comm.broadcast(words));
   LAWA_CHECK(!found["average"].is_null(), path.string(), ": isn't an average (it names no members)");
+  ParameterTable means = ParameterTable::from_json(found["means"], path.string());
   std::vector<uint64_t> sums;
   comm.together([&] {
     OpenFiles open(ByteFile::Mode::read);
-    PlacedReader reader(open, path, file.places("weights"), file.header.table);
-    for (const auto& owned : ShardLayout(file.header.table.size(), comm.rank(), comm.size()).mine())
+    PlacedReader reader(open, path, file.places(file.digested()), means);
+    for (const auto& owned : ShardLayout(means.size(), comm.rank(), comm.size()).mine())
       std::ranges::copy(reader.checksums_of(owned.range), std::back_inserter(sums));
   });
   const std::string digest = joint_digest(comm, sums);
   LAWA_CHECK(digest == found["digest"], path.string(), ": is damaged: its numbers have the digest ", digest, ", and it names ",
              found["digest"].get<std::string>());
-  return {found["average"], digest};
+  return {found["average"], digest, std::move(means)};
 }
 
 }  // namespace lawa

@@ -41,7 +41,8 @@ void for_each_average(const Communicator& comm, const AveragingOutput& options, 
           detail::add_checksums(values.subspan(static_cast<size_t>(piece.begin), static_cast<size_t>(piece.size())), format, sums);
         });
         use({header_of(comm, files[i], sources), values, detail::joint_digest(comm, sums)});
-      }};
+      },
+      detail::beyond(format, *sources[0].table)};
   average_piece(plan, order, detail::owned_range(layout), detail::rounding_to(format), io);
 }
 

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 namespace lawa {
@@ -16,28 +17,51 @@ constexpr int64_t block = 256;  // elements whose sums stay in the first-level c
 struct Format {
   int digits, missing;
 };
-constexpr Format format_of(Rounding rounding) { return rounding == Rounding::float32 ? Format{24, 0} : Format{8, 16}; }
+constexpr Format format_of(Rounding rounding) {
+  constexpr Format formats[] = {{24, 0}, {8, 16}, {11, 125}};
+  return formats[static_cast<int>(rounding)];
+}
 
-/// Rounds to float32 (24 digits) or bfloat16 (8), ties to even. Without branches, so that loops over it become vector code.
+/// f(digits), a constant, for what is rounded to.
+template <class F>
+void with_digits(Rounding rounding, F&& f) {
+  if (rounding == Rounding::float32) f(std::integral_constant<int, 24>());
+  if (rounding == Rounding::bfloat16) f(std::integral_constant<int, 8>());
+  if (rounding == Rounding::float16) f(std::integral_constant<int, 11>());
+}
+
+constexpr double whole = 0x1.8p52;  // a number plus this has no fraction
+/// The smallest number of a format that isn't a denormal; the denormals' distance is this times 2^(1 - digits).
+template <int digits>
+constexpr double smallest_normal = digits == 11 ? 0x1p-14 : 0x1p-126;
+template <int digits>
+constexpr double denormals_a_unit = digits == 11 ? 0x1p24 : digits == 8 ? 0x1p133 : 0x1p149;
+
+/// Rounds to float32 (24 digits), bfloat16 (8) or float16 (11), ties to even. Without branches, so that loops over it become vector code.
 template <int digits>
 float rounded(double x) {
   if constexpr (digits == 24) return static_cast<float>(x);
-  constexpr double whole = 0x1.8p52;  // a number plus this has no fraction
-  const double denormal = (x * 0x1p133 + whole - whole) * 0x1p-133;
+  constexpr double unit = denormals_a_unit<digits>;
+  const double denormal = (x * unit + whole - whole) / unit;
   constexpr int dropped = 53 - digits;
   const uint64_t bits = std::bit_cast<uint64_t>(x), up = (uint64_t{1} << (dropped - 1)) - 1 + (bits >> dropped & 1);
   const auto normal = std::bit_cast<double>((bits + up) & ~((uint64_t{1} << dropped) - 1));
-  const double number = std::abs(x) < 0x1p-126 ? std::copysign(denormal, x) : normal;
+  const double number = std::abs(x) < smallest_normal<digits> ? std::copysign(denormal, x) : normal;
   return static_cast<float>(x != x ? std::numeric_limits<double>::quiet_NaN() : number);  // a carry could make a number of a NaN
 }
 
 /// True where a float64 quotient can't be rounded to `digits` as the exact one would be: halfway between two results although it
-/// isn't exact, or among their denormals.
+/// isn't exact, or among the denormals of float32 and bfloat16.
 template <int digits>
 bool doubtful(double quotient, double divisor, double dividend) {
   constexpr uint64_t dropped = (uint64_t{1} << (53 - digits)) - 1;
-  const bool halfway = (std::bit_cast<uint64_t>(quotient) & dropped) == (dropped >> 1) + 1;
+  bool halfway = (std::bit_cast<uint64_t>(quotient) & dropped) == (dropped >> 1) + 1;
   const bool inexact = quotient * divisor != dividend;  // a halfway quotient has few bits: its product is exact
+  if constexpr (digits == 11) {  // many weights are that small
+    const double units = quotient * denormals_a_unit<digits>;
+    halfway = std::abs(quotient) < smallest_normal<digits> ? std::abs(units - (units + whole - whole)) == 0.5 : halfway;
+    return halfway & inexact;
+  }
   const bool tiny = (std::abs(quotient) < 0x1p-126) & (quotient != 0);
   return (halfway & inexact) | tiny;
 }
@@ -188,8 +212,7 @@ class ExactSum {
 void uniform_means(std::span<const float* const> members, std::span<const MeanOfFirst> wanted, int64_t n, Rounding rounding) {
   for (int64_t begin = 0; begin < n; begin += block) {
     const int64_t some = std::min(block, n - begin);
-    if (rounding == Rounding::float32) block_means<24>(members, wanted, begin, some, rounding);
-    else block_means<8>(members, wanted, begin, some, rounding);
+    with_digits(rounding, [&](auto digits) { block_means<digits>(members, wanted, begin, some, rounding); });
   }
 }
 
@@ -206,8 +229,9 @@ void weighted_mean(std::span<const float* const> members, std::span<const double
 #pragma omp simd
       for (int64_t i = 0; i < some; ++i) sum[i] += weight * static_cast<double>(x[i]);
     }
-    for (int64_t i = 0; i < some; ++i)
-      out[begin + i] = rounding == Rounding::float32 ? rounded<24>(sum[i] / total) : rounded<8>(sum[i] / total);
+    with_digits(rounding, [&](auto digits) {
+      for (int64_t i = 0; i < some; ++i) out[begin + i] = rounded<digits>(sum[i] / total);
+    });
   }
 }
 

@@ -7,8 +7,9 @@
 
 namespace lawa {
 
-/// What a mean is rounded to. A bfloat16 is kept in a float, whose low half is zero then.
-enum class Rounding { float32, bfloat16 };
+/// What a mean is rounded to. A bfloat16 or float16 is kept in a float, whose lowest bits are zero then; what is beyond the largest
+/// float16 is any float that is larger.
+enum class Rounding { float32, bfloat16, float16 };
 
 /// The mean of the first `count` members, into `out`.
 struct MeanOfFirst {

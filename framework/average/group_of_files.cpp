@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ranges>
 
 #include "core/error.hpp"
 #include "interchange/weights_format.hpp"
@@ -9,17 +10,33 @@
 namespace lawa::detail {
 namespace fs = std::filesystem;
 
+namespace {
+
+WantedAverage wanted_average(const PlannedFile& file, const std::vector<Source>& sources, const AveragingOutput& options) {
+  const auto source_of = [&](int64_t step) -> const Source& { return *std::ranges::lower_bound(sources, step, {}, &Source::step); };
+  const Source& newest = source_of(file.average.step());
+  WantedAverage wanted{.newest = newest.path, .description = describe_average(file, sources), .numbers = format_of_precision(options.precision),
+                       .table = *newest.table, .max_shard_bytes = max_shard_bytes(options)};
+  if (options.missing == "drop") wanted.dropped.insert(newest.partial.begin(), newest.partial.end());
+  if (options.missing == "keep")
+    for (const Member& member : file.average.members | std::views::reverse)
+      for (const std::string& tensor : source_of(member.step).partial)
+        if (std::ranges::count(newest.partial, tensor) == 0) wanted.kept.emplace(tensor, source_of(member.step).path);
+  return wanted;
+}
+
+}  // namespace
+
 GroupOfFiles::GroupOfFiles(const Communicator& comm, std::span<const PlannedFile> files, const std::vector<Source>& sources,
-                           NumberFormat format)
+                           const AveragingOutput& options)
     : comm_(comm), files_(files) {
   Json mine = Json::array();
   comm.together([&] {
     for (size_t i = 0; i < files.size(); ++i) {
       if (!is_mine(i)) continue;
-      const fs::path& newest = std::ranges::lower_bound(sources, files[i].average.step(), {}, &Source::step)->path;
       make_folder(files[i].path.parent_path());
       parts_.emplace_back(files[i].path);
-      const PlacedFile& file = laid_out_[i] = format_of(files[i].path).lay_out(files[i].path, newest, describe_average(files[i], sources), format);
+      const PlacedFile& file = laid_out_[i] = format_of(files[i].path).lay_out(files[i].path, wanted_average(files[i], sources, options));
       mine.push_back({i, file.places("weights").to_json()});
     }
   });
@@ -32,7 +49,7 @@ GroupOfFiles::GroupOfFiles(const Communicator& comm, std::span<const PlannedFile
 void GroupOfFiles::make_durable() const {
   comm_.together([&] {
     for (auto i = static_cast<size_t>(comm_.rank_on_node()); i < files_.size(); i += static_cast<size_t>(comm_.ranks_on_node()))
-      lawa::make_durable(part_of(files_[i].path));
+      make_all_durable(part_of(files_[i].path));
   });
 }
 

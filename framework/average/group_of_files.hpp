@@ -13,7 +13,7 @@ namespace lawa::detail {
 class GroupOfFiles {
  public:
   /// Lays them out. Collective. What isn't committed in the end is removed.
-  GroupOfFiles(const Communicator& comm, std::span<const PlannedFile> files, const std::vector<Source>& sources, NumberFormat format);
+  GroupOfFiles(const Communicator& comm, std::span<const PlannedFile> files, const std::vector<Source>& sources, const AveragingOutput& options);
 
   PlacedWriter& operator[](size_t i) { return writers_[i]; }
   /// Nothing more is written by this rank. Errors: a write that failed late.

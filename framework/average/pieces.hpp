@@ -1,9 +1,13 @@
 // How averages are worked through: piece by piece of what a rank owns. Inside average only.
 #pragma once
+#include <cmath>
+
 #include "average/streamed.hpp"
 #include "comm/communicator.hpp"
+#include "core/error.hpp"
 #include "core/number_format.hpp"
 #include "core/stop_request.hpp"
+#include "params/parameter_table.hpp"
 #include "params/shard_layout.hpp"
 
 namespace lawa::detail {
@@ -11,7 +15,15 @@ namespace lawa::detail {
 inline constexpr int64_t most_elements = int64_t{1} << 16;  ///< of a piece: what a few checkpoints hold of it stays in the caches
 
 inline Rounding rounding_to(NumberFormat format) {
+  if (format == NumberFormat::float16) return Rounding::float16;
   return format == NumberFormat::bfloat16 ? Rounding::bfloat16 : Rounding::float32;
+}
+/// AveragingPiece::beyond: an error that names the tensor.
+inline auto beyond(NumberFormat format, const ParameterTable& table) {
+  return [format, &table](int64_t step, int64_t element, double number) {
+    fail(__FILE__, __LINE__, "the average of step ", step, ": ", table.at(element).name, " holds ", std::isinf(number) ? "infinity" : Json(number).dump(), ", and the largest number of ",
+         name_of(format), " is ", largest_of(format), "; choose another averaging.precision");
+  };
 }
 
 /// What a rank owns, in one piece; empty where it owns nothing.

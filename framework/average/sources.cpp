@@ -8,47 +8,13 @@
 
 #include "average/one_trajectory.hpp"
 #include "average/order_of_files.hpp"
+#include "average/tensors.hpp"
 #include "core/error.hpp"
-#include "core/hash.hpp"
 #include "interchange/weights_format.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
 namespace {
-
-/// Tensors by name, and what each is.
-std::map<std::string, std::string> tensors_of(const PlacedFile& file) {
-  std::map<std::string, std::string> tensors;
-  const std::vector<Segment>& segments = file.places("weights").segments;
-  for (const Parameter& parameter : file.header.table.parameters()) {
-    const auto segment = std::ranges::upper_bound(segments, parameter.offset, {}, [](const Segment& s) { return s.elements.end; });
-    tensors[parameter.name] = concat(name_of(segment->format), " ", Json(parameter.shape).dump());
-  }
-  for (const CopiedBytes& bytes : file.copied) tensors[bytes.name] = bytes.what;
-  return tensors;
-}
-
-/// Of what a tensor is: numbers that are averaged may be stored in other formats.
-std::string decisive(const std::string& what) { return what.substr(what.find_first_of("fb") == 0 ? what.find(' ') : 0); }
-
-/// Errors: the files hold other tensors.
-void check_same_tensors(const PlacedFile& file, const PlacedFile& first) {
-  const auto same = [](const CopiedBytes& a, const CopiedBytes& b) { return a.name == b.name && a.what == b.what; };
-  const auto by_name = [](std::vector<CopiedBytes> bytes) {
-    std::ranges::sort(bytes, {}, &CopiedBytes::name);
-    return bytes;
-  };
-  if (file.header.table.same_layout(first.header.table) && std::ranges::equal(by_name(file.copied), by_name(first.copied), same)) return;
-  const auto here = tensors_of(file), there = tensors_of(first);
-  const std::string is_other = file.path.string() + ": is of another model than " + first.path.string() + ": ";
-  for (const auto& [tensor, what] : here) {
-    const auto other = there.find(tensor);
-    LAWA_CHECK(other != there.end(), is_other, "it holds ", tensor, ", and that doesn't");
-    LAWA_CHECK(decisive(what) == decisive(other->second), is_other, tensor, " is ", what, ", and there ", other->second);
-  }
-  for (const auto& [tensor, what] : there) LAWA_CHECK(here.contains(tensor), is_other, "it lacks ", tensor, ", which that holds");
-  fail(__FILE__, __LINE__, is_other, "their tensors stand in another order");
-}
 
 using Say = std::function<void(const std::string&)>;
 
@@ -92,17 +58,19 @@ void find_steps(std::vector<PlacedFile>& files, const SourceOptions& options, co
   say_steps(files, order, say);
 }
 
-std::vector<PlacedFile> open_all(const std::vector<fs::path>& files) {
+/// Files that needn't hold the same tensors keep their tables; of others the first one's will do.
+std::vector<PlacedFile> open_all(const std::vector<fs::path>& files, bool may_differ) {
   std::vector<PlacedFile> opened;
   for (const fs::path& file : files) {
-    LAWA_CHECK(&format_of(file) == &format_of(files[0]), "source: files of two formats, ", format_of(files[0]).ending, " and ",
-               format_of(file).ending, ", aren't averaged together: ", files[0].string(), ", ", file.string());
+    LAWA_CHECK(&format_of(file) == &format_of(files[0]), "source: files of two formats, ", format_of(files[0]).name, " and ",
+               format_of(file).name, ", aren't averaged together: ", files[0].string(), ", ", file.string());
     opened.push_back(format_of(file).open(file));
-    const PlacedFile &newest = opened.back(), &first = opened.front();
+    PlacedFile &newest = opened.back(), &first = opened.front();
     LAWA_CHECK(newest.arrays.contains("weights"), file.string(), ": is a ", newest.header.kind, " file, not a weights file");
+    newest.own_words = {};
+    if (may_differ) continue;
     check_same_tensors(newest, first);
-    if (opened.size() > 1) opened.back().header.table = {};  // the first's will do
-    opened.back().own_words = {};
+    if (opened.size() > 1) newest.header.table = {};
   }
   return opened;
 }
@@ -131,32 +99,42 @@ void share_steps(std::vector<Source>& sources, int64_t sharing) {
   }
 }
 
-Json to_json(const PlacedFile& file) {
+Json to_json(const OpenedSource& source) {
+  const PlacedFile& file = source.file;
   Json copied = Json::array();
-  for (const auto& [name, what, bytes] : file.copied) copied.push_back({name, what, bytes.begin, bytes.end});
-  return {file.header.step, file.path.string(), file.identity, file.header.trajectory_hash, file.places("weights").to_json(), copied};
+  for (const auto& [name, what, counts, bytes, in] : file.copied) copied.push_back({name, what, counts, bytes.begin, bytes.end, in});
+  return {file.header.step, file.path.string(), file.identity, file.header.trajectory_hash, file.places("weights").to_json(), copied, source.partial};
 }
 
 Source source_from(const Json& json, const std::shared_ptr<const ParameterTable>& table) {
   Source source{.step = json.at(0), .path = json.at(1).get<std::string>(), .digest = json.at(2), .trajectory_hash = json.at(3),
-                .places = Places::from_json(json.at(4)), .table = table};
-  for (const Json& bytes : json.at(5)) source.copied.push_back({bytes.at(0), bytes.at(1), {bytes.at(2), bytes.at(3)}});
+                .places = Places::from_json(json.at(4)), .partial = json.at(6), .table = table};
+  for (const Json& bytes : json.at(5)) source.copied.push_back({bytes.at(0), bytes.at(1), bytes.at(2), {bytes.at(3), bytes.at(4)}, bytes.at(5)});
   return source;
 }
 
 }  // namespace
 
-std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs::path>& files, const SourceOptions& options, const Say& say) {
+std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs::path>& files, const SourceOptions& options, bool may_differ,
+                                 const Say& say) {
   std::string text;
   comm.on_root([&] {
-    std::vector<PlacedFile> opened = open_all(files);
-    const Json table = opened.empty() ? Json::array() : opened[0].header.table.to_json();
+    may_differ = may_differ && !files.empty() && format_of(files[0]).by_tensor;
+    std::vector<PlacedFile> opened = open_all(files, may_differ);
+    Json table = opened.empty() ? Json::array() : opened[0].header.table.to_json();
     if (!options.any_run) keep_one_trajectory(opened, say);
     find_steps(opened, options, say);
     std::ranges::stable_sort(opened, {}, [](const PlacedFile& file) { return file.header.step; });
+    const int64_t sharing = most_of_one_step(opened, options.any_run);
+    std::vector<OpenedSource> sources;
+    for (PlacedFile& file : opened) sources.push_back({std::move(file)});
+    if (may_differ) {
+      take_common_tensors(sources);
+      table = sources[0].file.header.table.to_json();
+    }
     Json list = Json::array();
-    for (const PlacedFile& file : opened) list.push_back(to_json(file));
-    text = Json{{"files", list}, {"table", table}, {"sharing", most_of_one_step(opened, options.any_run)}}.dump();
+    for (const OpenedSource& source : sources) list.push_back(to_json(source));
+    text = Json{{"files", list}, {"table", table}, {"sharing", sharing}}.dump();
   });
   const Json all = Json::parse(comm.broadcast(text));
   const auto table = std::make_shared<const ParameterTable>(ParameterTable::from_json(all.at("table"), "source"));
@@ -181,29 +159,6 @@ std::vector<Source> used_sources(const std::vector<Average>& plan, const std::ve
   return used;
 }
 
-void check_copied_bytes(const Communicator& comm, const std::vector<Source>& sources) {
-  if (sources.empty() || sources[0].copied.empty()) return;
-  Json mine = Json::array();
-  comm.together([&] {
-    for (auto i = static_cast<size_t>(comm.rank()); i < sources.size(); i += static_cast<size_t>(comm.size())) {
-      Json digests = Json::object();
-      for (const CopiedBytes& copied : sources[i].copied) {
-        Digest digest;
-        add_file_bytes(digest, sources[i].path, static_cast<uint64_t>(copied.bytes.begin), static_cast<uint64_t>(copied.bytes.end));
-        digests[copied.name] = digest.hex();
-      }
-      mine.push_back({i, digests});
-    }
-  });
-  std::vector<Json> digests(sources.size());
-  for (const std::string& text : comm.gather(mine.dump()))
-    for (const Json& entry : Json::parse(text)) digests[entry[0].get<size_t>()] = entry[1];
-  for (size_t i = 1; i < sources.size(); ++i)
-    for (const CopiedBytes& copied : sources[i].copied)
-      LAWA_CHECK(digests[i][copied.name] == digests[0][copied.name], sources[i].path.string(), ": ", copied.name, " (", copied.what,
-                 ") differs from that in ", sources[0].path.string(), ", and only float32, bfloat16 and float16 are averaged");
-}
-
 // ---- reading ---------------------------------------------------------------------------------------------------------------
 
 namespace {
@@ -215,14 +170,29 @@ bool all_finite(std::span<const float> values) {
   return zero == 0;
 }
 
-void check_finite(std::span<const float> values, const Source& source, int64_t begin) {
+}  // namespace
+
+/// Errors: a number that isn't finite; but a tensor that is the same in all sources may hold infinities, as a mask does.
+void SourceReaders::check_finite(std::span<const float> values, const Source& source, int64_t begin) {
   if (all_finite(values)) return;
-  const auto bad = std::ranges::find_if(values, [](float x) { return !std::isfinite(x); }) - values.begin();
-  fail(__FILE__, __LINE__, source.path.string(), ": ", source.table->at(begin + bad).name, " holds ", values[static_cast<size_t>(bad)],
-       " (element ", begin + bad, " of the weights); averaging.allow_nonfinite=true averages it all the same");
+  for (int64_t i = 0; i < std::ssize(values); ++i) {
+    const float x = values[static_cast<size_t>(i)];
+    if (std::isfinite(x)) continue;
+    const Parameter& tensor = source.table->at(begin + i);
+    LAWA_CHECK(std::isinf(x) && is_constant(tensor.name), source.path.string(), ": ", tensor.name, " holds ", x, " (element ", begin + i,
+               " of the weights); averaging.allow_nonfinite=true averages it all the same");
+  }
 }
 
-}  // namespace
+bool SourceReaders::is_constant(const std::string& tensor) {
+  const auto [found, is_new] = constant_.try_emplace(tensor);
+  if (is_new) {
+    std::vector<const Source*> sources;
+    for (const auto& [step, source] : sources_) sources.push_back(source);
+    found->second = format_of(sources[0]->path).by_tensor && is_same_in_all(sources, tensor);
+  }
+  return found->second;
+}
 
 SourceReaders::SourceReaders(const std::vector<Source>& sources, bool allow_nonfinite) : allow_nonfinite_(allow_nonfinite) {
   for (const Source& source : sources) {

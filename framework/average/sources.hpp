@@ -32,6 +32,7 @@ struct Source {
   std::string trajectory_hash;  ///< "" where the file names none
   Places places{};
   std::vector<CopiedBytes> copied{};
+  std::vector<std::string> partial{};  ///< its tensors that not all files hold
   std::shared_ptr<const ParameterTable> table{};  ///< the same one for all
 
   /// The checkpoint's step.
@@ -40,9 +41,10 @@ struct Source {
 
 /// Opens and verifies some weights files; sorted by step. Rank 0 opens them for all, and tells `say` what is to be known of them. Where files
 /// don't say their step, order_of() does; of a run and its branches, keep_one_trajectory()'s are left. Collective. Errors: the format's;
-/// files of several formats, of different runs, or with other tensors; two of one step.
+/// files of several formats, of different runs, or with other tensors (unless they
+/// may differ: then those that all hold are averaged); two of one step.
 std::vector<Source> open_sources(const Communicator& comm, const std::vector<std::filesystem::path>& files, const SourceOptions& options = {},
-                                 const std::function<void(const std::string&)>& say = {});
+                                 bool may_differ = false, const std::function<void(const std::string&)>& say = {});
 
 /// averaging_plan() over the sources' steps.
 std::vector<Average> planned_averages(const AveragingConfig& config, const std::vector<Source>& sources);
@@ -50,23 +52,23 @@ std::vector<Average> planned_averages(const AveragingConfig& config, const std::
 /// The sources that some averages are made of.
 std::vector<Source> used_sources(const std::vector<Average>& plan, const std::vector<Source>& sources);
 
-/// What isn't averaged must be the same in all sources. Each of their bytes is read once, by one of the ranks. Collective. Errors: it
-/// differs; names both files.
-void check_copied_bytes(const Communicator& comm, const std::vector<Source>& sources);
-
 /// Sources as they are read in pieces, the bytes counted. Not collective.
 class SourceReaders {
  public:
   /// They must outlive it.
   SourceReaders(const std::vector<Source>& sources, bool allow_nonfinite);
-  /// Elements of a source. Errors: PlacedReader's; NaN or infinity, unless they are allowed.
+  /// Elements of a source. Errors: PlacedReader's; NaN or infinity, unless they are allowed, or the tensor is the same in all sources.
   void read(int64_t step, Range range, std::span<float> out);
   int64_t bytes() const;
 
  private:
+  void check_finite(std::span<const float> values, const Source& source, int64_t begin);
+  bool is_constant(const std::string& tensor);
+
   OpenFiles files_{ByteFile::Mode::read};
   std::map<int64_t, PlacedReader> readers_{};
   std::map<int64_t, const Source*> sources_{};
+  std::map<std::string, bool> constant_{};  ///< of tensors that hold infinities: they are the same in all sources
   bool allow_nonfinite_;
 };
 

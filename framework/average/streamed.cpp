@@ -1,7 +1,10 @@
 #include "average/streamed.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+
+#include "core/number_format.hpp"
 
 namespace lawa {
 namespace {
@@ -36,6 +39,21 @@ std::vector<const float*> member_data(const Average& average, const Held& held) 
   return data;
 }
 
+/// The largest finite number.
+float largest_number(Rounding rounding) {
+  constexpr NumberFormat formats[] = {NumberFormat::float32, NumberFormat::bfloat16, NumberFormat::float16};
+  return static_cast<float>(largest_of(formats[static_cast<int>(rounding)]));
+}
+
+/// Errors: a number that the rounding made infinite. What comes of members that aren't finite themselves may be anything.
+void check_not_beyond(std::span<const float> mean, std::span<const float* const> members, float largest, const std::function<void(size_t)>& beyond) {
+  int outside = 0;
+#pragma omp simd reduction(+ : outside)
+  for (size_t i = 0; i < mean.size(); ++i) outside += std::abs(mean[i]) <= largest ? 0 : 1;
+  for (size_t i = 0; outside > 0 && i < mean.size(); ++i)
+    if (!(std::abs(mean[i]) <= largest) && std::ranges::all_of(members, [&](const float* x) { return std::isfinite(x[i]); })) beyond(i);
+}
+
 void complete(const std::vector<Average>& plan, const NestedAverages& group, const Held& held, Range range, Rounding rounding,
               const AveragingPiece& io) {
   const Average& largest = plan[group.averages.back()];
@@ -54,7 +72,13 @@ void complete(const std::vector<Average>& plan, const NestedAverages& group, con
     weighted_mean(members, weights, range.size(), rounding, results[0].data());
   }
   for (size_t i = 0; i < results.size(); ++i) {
-    io.write(group.averages[i], range, std::span(results[i]).first(static_cast<size_t>(range.size())));
+    const auto mean = std::span(results[i]).first(static_cast<size_t>(range.size()));
+    const Average& average = plan[group.averages[i]];
+    const auto of_mean = std::span(members).first(average.members.size());
+    check_not_beyond(mean, of_mean, largest_number(rounding), [&](size_t at) {
+      io.beyond(average.step(), range.begin + static_cast<int64_t>(at), static_cast<double>(mean[at]));
+    });
+    io.write(group.averages[i], range, mean);
     io.buffers.give(std::move(results[i]));
   }
 }

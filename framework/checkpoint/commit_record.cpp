@@ -167,7 +167,7 @@ std::vector<fs::path> weights_files(const std::vector<std::string>& places) {
     add_checkpoints(folder, files);
     if (files.size() == before)
       for (const fs::path& inner : folders_in(folder)) add_checkpoints(inner, files);
-    LAWA_CHECK(files.size() > before, place.string(), ": holds no checkpoint with a commit record (step_….json)");
+    LAWA_CHECK(files.size() > before, place.string(), ": holds no checkpoint with a commit record (step_….json) and no .safetensors");
   }
   return files;
 }

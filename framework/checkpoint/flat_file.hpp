@@ -1,7 +1,7 @@
 // One HDF5 file with arrays over the flat index space 0..P-1: what weights files and state files have in common.
 //
-//   /<array>            (P), contiguous, in flat order whatever the number of ranks: float32; weights may be bfloat16 (two bytes, which
-//                       HDF5 and h5py read as floats), the running sums of averages are float64
+//   /<array>            (P), contiguous, in flat order whatever the number of ranks: float32; weights may be bfloat16 or float16 (two
+//                       bytes, which HDF5 and h5py read as floats), the running sums of averages are float64
 //   /checksums/<array>  uint64 (ceil(P / 4096)): XXH3-64 of each block's bytes
 //   /table              JSON: name, shape, offset, decay of each tensor
 //   /config             TOML: the run's resolved config

@@ -58,19 +58,19 @@ Handle number_type(NumberFormat format) {
   if (format == NumberFormat::float64) return {LAWA_H5(place, H5Tcopy(H5T_IEEE_F64LE)), H5Tclose};
   Handle type(LAWA_H5(place, H5Tcopy(H5T_IEEE_F32LE)), H5Tclose);
   if (format == NumberFormat::float32) return type;
-  LAWA_CHECK(format == NumberFormat::bfloat16, name_of(format), " isn't written");
-  LAWA_H5(place, H5Tset_fields(type, 15, 7, 8, 0, 7));  // sign, exponent and its width, mantissa and its width: bits
+  const size_t mantissa = format == NumberFormat::bfloat16 ? 7 : 10, exponent = 15 - mantissa;
+  LAWA_H5(place, H5Tset_fields(type, 15, mantissa, exponent, 0, mantissa));  // sign, exponent and its width, mantissa and its width: bits
   LAWA_H5(place, H5Tset_precision(type, 16));
   LAWA_H5(place, H5Tset_size(type, 2));
-  LAWA_H5(place, H5Tset_ebias(type, 127));
+  LAWA_H5(place, H5Tset_ebias(type, (size_t{1} << (exponent - 1)) - 1));
   return type;
 }
 
 NumberFormat number_format(hid_t dataset, const std::string& path, const char* name) {
   const Handle stored(LAWA_H5(path, H5Dget_type(dataset)), H5Tclose);
-  for (const NumberFormat format : {NumberFormat::float32, NumberFormat::bfloat16, NumberFormat::float64})
+  for (const NumberFormat format : {NumberFormat::float32, NumberFormat::bfloat16, NumberFormat::float16, NumberFormat::float64})
     if (H5Tequal(stored, number_type(format)) > 0) return format;
-  fail(__FILE__, __LINE__, path, ": ", name, " isn't stored as float32, bfloat16 or float64");
+  fail(__FILE__, __LINE__, path, ": ", name, " isn't stored as float32, bfloat16, float16 or float64");
 }
 
 void check_stored(hid_t dataset, const std::string& path, const char* name) {

@@ -1,6 +1,8 @@
 #include "checkpoint/placed_file.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <iterator>
 
 #include "core/error.hpp"
@@ -31,6 +33,23 @@ bool Places::one_format() const {
   return !segments.empty() && std::ranges::all_of(segments, [&](const Segment& segment) { return segment.format == segments[0].format; });
 }
 
+std::vector<std::filesystem::path> Places::files_of(const std::filesystem::path& path) const {
+  std::vector<std::filesystem::path> paths;
+  for (const std::string& file : files) paths.push_back(path / file);
+  return paths.empty() ? std::vector{path} : paths;
+}
+
+Places Places::of_tensors(const ParameterTable& wanted, const ParameterTable& from) const {
+  std::map<std::string, const Parameter*> named;
+  for (const Parameter& parameter : from.parameters()) named[parameter.name] = &parameter;
+  Places places{.files = files};
+  for (const Parameter& parameter : wanted.parameters())
+    for_each_part(named.at(parameter.name)->range(), [&](const Part& part) {
+      places.segments.push_back({{places.size(), places.size() + part.elements}, part.offset, part.format, part.file});
+    });
+  return places;
+}
+
 NumberFormat Places::format() const {
   LAWA_CHECK(one_format(), "an array in several formats, or in none");
   return segments[0].format;
@@ -44,14 +63,15 @@ int64_t Places::bytes(Range elements) const {
 
 Json Places::to_json() const {
   Json list = Json::array();
-  for (const Segment& segment : segments) list.push_back({segment.elements.end, segment.offset, segment.format});
-  return {list, checksums ? Json(*checksums) : Json()};
+  for (const Segment& segment : segments) list.push_back({segment.elements.end, segment.offset, segment.format, segment.file});
+  return {list, files, checksums ? Json(*checksums) : Json()};
 }
 
 Places Places::from_json(const Json& json) {
   Places places;
-  for (const Json& entry : json.at(0)) places.segments.push_back({{places.size(), entry.at(0)}, entry.at(1), entry.at(2)});
-  if (!json.at(1).is_null()) places.checksums = json.at(1).get<int64_t>();
+  for (const Json& entry : json.at(0)) places.segments.push_back({{places.size(), entry.at(0)}, entry.at(1), entry.at(2), entry.at(3)});
+  places.files = json.at(1).get<std::vector<std::string>>();
+  if (!json.at(2).is_null()) places.checksums = json.at(2).get<int64_t>();
   return places;
 }
 
@@ -110,9 +130,9 @@ std::span<Byte> bytes_in(std::span<Byte> range, const Places::Part& part) {
 
 // ---- reading ---------------------------------------------------------------------------------------------------------------
 
-PlacedReader::PlacedReader(OpenFiles& files, std::filesystem::path path, const Places& places, const ParameterTable& table,
+PlacedReader::PlacedReader(OpenFiles& open, std::filesystem::path path, const Places& places, const ParameterTable& table,
                            std::string array)
-    : files_(files), path_(std::move(path)), places_(places), table_(table), array_(std::move(array)) {}
+    : open_(open), path_(std::move(path)), files_(places.files_of(path_)), places_(places), table_(table), array_(std::move(array)) {}
 
 /// Into `out`, if the stored bytes are as many, else into room of its own.
 std::span<const std::byte> PlacedReader::read_stored(Range range, std::span<std::byte> out) {
@@ -122,8 +142,7 @@ std::span<const std::byte> PlacedReader::read_stored(Range range, std::span<std:
     stored_.resize(static_cast<size_t>(bytes));
     out = stored_;
   }
-  const ByteFile& file = files_[path_];
-  places_.for_each_part(range, [&](const Places::Part& part) { file.read(part.offset, bytes_in(out, part)); });
+  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].read(part.offset, bytes_in(out, part)); });
   bytes_ += bytes;
   if (places_.checksums) verify(range, out);
   return out;
@@ -133,7 +152,7 @@ void PlacedReader::verify(Range range, std::span<const std::byte> stored) const 
   const int64_t first = range.begin / block_size;
   const auto found = block_checksums(stored, places_.format());
   std::vector<uint64_t> expected(found.size());
-  files_[path_].read(*places_.checksums + first * static_cast<int64_t>(sizeof(uint64_t)), std::as_writable_bytes(std::span(expected)));
+  open_[path_].read(*places_.checksums + first * static_cast<int64_t>(sizeof(uint64_t)), std::as_writable_bytes(std::span(expected)));
   const auto damaged = std::ranges::mismatch(expected, found).in1 - expected.begin();
   if (damaged == std::ssize(expected)) return;
   const int64_t begin = (first + damaged) * block_size;
@@ -146,13 +165,25 @@ void PlacedReader::verify(Range range, std::span<const std::byte> stored) const 
 
 void PlacedReader::read(Range range, std::span<float> out) {
   LAWA_CHECK(std::ssize(out) == range.size(), "room for ", out.size(), " of ", range.size(), " elements");
-  const auto wide = [](const Segment& segment) { return segment.format == NumberFormat::float64; };
-  LAWA_CHECK(std::ranges::none_of(places_.segments, wide), path_.string(), ": /", array_, " holds float64");
+  LAWA_CHECK(!places_.checksums || places_.format() != NumberFormat::float64, path_.string(), ": /", array_, " holds float64");
   const auto stored = read_stored(range, std::as_writable_bytes(out));
   if (stored.data() == std::as_bytes(out).data()) return;
   places_.for_each_part(range, [&](const Places::Part& part) {
-    to_floats(bytes_in(stored, part), part.format, out.subspan(static_cast<size_t>(part.before), static_cast<size_t>(part.elements)));
+    const auto floats = out.subspan(static_cast<size_t>(part.before), static_cast<size_t>(part.elements));
+    to_floats(bytes_in(stored, part), part.format, floats);
+    if (part.format == NumberFormat::float64) check_narrowed(part, bytes_in(stored, part), floats, range.begin + part.before);
   });
+}
+
+/// Errors: a finite float64 has become infinite. `begin`: the element that the part begins with.
+void PlacedReader::check_narrowed(const Places::Part& part, std::span<const std::byte> stored, std::span<const float> floats, int64_t begin) const {
+  for (size_t i = 0; i < floats.size(); ++i) {
+    if (std::isfinite(floats[i])) continue;
+    double number = 0;
+    std::memcpy(&number, stored.data() + i * sizeof number, sizeof number);
+    LAWA_CHECK(!std::isfinite(number), files_[part.file].string(), ": ", table_.at(begin + static_cast<int64_t>(i)).name, " holds ", Json(number).dump(),
+               ", and it is read as float32, whose largest number is ", largest_of(NumberFormat::float32));
+  }
 }
 
 void PlacedReader::read(Range range, std::span<double> out) {
@@ -164,7 +195,7 @@ void PlacedReader::read(Range range, std::span<double> out) {
 std::vector<uint64_t> PlacedReader::stored_checksums() const {
   LAWA_CHECK(places_.checksums, path_.string(), ": /", array_, " has no checksums");
   std::vector<uint64_t> sums(static_cast<size_t>(block_count(places_.size())));
-  files_[path_].read(*places_.checksums, std::as_writable_bytes(std::span(sums)));
+  open_[path_].read(*places_.checksums, std::as_writable_bytes(std::span(sums)));
   return sums;
 }
 
@@ -180,15 +211,14 @@ std::vector<uint64_t> PlacedReader::checksums_of(Range range) {
 
 // ---- writing ---------------------------------------------------------------------------------------------------------------
 
-PlacedWriter::PlacedWriter(OpenFiles& files, std::filesystem::path part, Places places)
-    : files_(files), part_(std::move(part)), places_(std::move(places)) {}
+PlacedWriter::PlacedWriter(OpenFiles& open, const std::filesystem::path& part, Places places)
+    : open_(open), places_(std::move(places)), files_(places_.files_of(part)) {}
 
 void PlacedWriter::write_stored(Range range, std::span<const std::byte> stored) {
   check_whole_blocks(range, places_.size());
   LAWA_CHECK(std::ssize(stored) == places_.bytes(range), stored.size(), " bytes for ", range.size(), " elements");
   checksums_[range.begin] = block_checksums(stored, places_.format());
-  const ByteFile& file = files_[part_];
-  places_.for_each_part(range, [&](const Places::Part& part) { file.write(part.offset, bytes_in(stored, part)); });
+  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].write(part.offset, bytes_in(stored, part)); });
 }
 
 void PlacedWriter::write(Range range, std::span<const float> values) {
@@ -199,25 +229,22 @@ void PlacedWriter::write(Range range, std::span<const float> values) {
 }
 
 void PlacedWriter::write(Range range, std::span<const double> values) {
-  LAWA_CHECK(places_.format() == NumberFormat::float64, part_.string(), ": holds ", name_of(places_.format()), ", not float64");
+  LAWA_CHECK(places_.format() == NumberFormat::float64, files_[0].string(), ": holds ", name_of(places_.format()), ", not float64");
   write_stored(range, std::as_bytes(values));
 }
 
 void PlacedWriter::begin_writing_back(Range range) const {
-  const ByteFile& file = files_[part_];
-  places_.for_each_part(range, [&](const Places::Part& part) { file.begin_writing_back(part.offset, part.bytes()); });
+  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].begin_writing_back(part.offset, part.bytes()); });
 }
 
 void PlacedWriter::bring_back(Range range) const {
-  const ByteFile& file = files_[part_];
-  places_.for_each_part(range, [&](const Places::Part& part) { file.bring_back(part.offset, part.bytes()); });
+  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].bring_back(part.offset, part.bytes()); });
 }
 
 void PlacedWriter::verify(Range range) {
   stored_.resize(static_cast<size_t>(places_.bytes(range)));
-  const ByteFile& file = files_[part_];
-  places_.for_each_part(range, [&](const Places::Part& part) { file.read(part.offset, bytes_in(std::span(stored_), part)); });
-  LAWA_CHECK(block_checksums(stored_, places_.format()) == checksums_.at(range.begin), part_.string(),
+  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].read(part.offset, bytes_in(std::span(stored_), part)); });
+  LAWA_CHECK(block_checksums(stored_, places_.format()) == checksums_.at(range.begin), files_[0].string(),
              ": what was read back isn't what was written (elements from ", range.begin, ")");
 }
 

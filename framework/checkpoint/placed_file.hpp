@@ -36,15 +36,21 @@ struct Segment {
   Range elements;
   int64_t offset = 0;
   NumberFormat format = NumberFormat::float32;
+  size_t file = 0;  ///< of Places::files
 };
 
 /// Where an array lies: segments that cover 0..P-1 in ascending order; where a file has them, the XXH3-64 of each block of 4096 numbers.
 struct Places {
   std::vector<Segment> segments{};
   std::optional<int64_t> checksums{};  ///< the byte at which they begin
+  std::vector<std::string> files{};  ///< in a folder, those that hold it; none: the path is the file
 
   int64_t size() const { return segments.empty() ? 0 : segments.back().elements.end; }
   bool one_format() const;
+  /// The files that a path stands for.
+  std::vector<std::filesystem::path> files_of(const std::filesystem::path& path) const;
+  /// The places of the tensors of another table, in that one's order; each is in `from`, which these places are of.
+  Places of_tensors(const ParameterTable& wanted, const ParameterTable& from) const;
   /// How all its numbers are stored. Errors: in several formats.
   NumberFormat format() const;
   /// Bytes that elements have in the file.
@@ -54,6 +60,7 @@ struct Places {
   struct Part {
     int64_t offset, elements, before, bytes_before;
     NumberFormat format;
+    size_t file;
     int64_t bytes() const { return elements * bytes_of(format); }
   };
   template <class F>
@@ -62,7 +69,7 @@ struct Places {
     for (auto segment = first_behind(range.begin); segment != segments.end() && segment->elements.begin < range.end; ++segment) {
       const Range some = intersect(segment->elements, range);
       const Part part{segment->offset + (some.begin - segment->elements.begin) * bytes_of(segment->format), some.size(),
-                      some.begin - range.begin, bytes_before, segment->format};
+                      some.begin - range.begin, bytes_before, segment->format, segment->file};
       f(part);
       bytes_before += part.bytes();
     }
@@ -78,12 +85,14 @@ struct Places {
 /// Bytes of a file that are no numbers of the flat space: a tensor of integers, say, which averages copy.
 struct CopiedBytes {
   std::string name, what;  ///< "positions", "I64 [33]"
-  Range bytes;
+  bool counts = false;     ///< integers, or true and false: an average may have its newest member's
+  Range bytes{};
+  size_t file = 0;         ///< of Places::files
 };
 
 /// A file, opened and verified as far as can be without reading its numbers.
 struct PlacedFile {
-  std::filesystem::path path;
+  std::filesystem::path path;  ///< of a model in several files: their folder
   FlatHeader header;
   std::map<std::string, Places> arrays;  ///< by name: "weights"; of a state "m", "v", …
   std::vector<CopiedBytes> copied{};
@@ -93,6 +102,10 @@ struct PlacedFile {
   Json average{};          ///< what it says of the average that it holds; null: it isn't one
   Json own_words{};        ///< what `lawa inspect` prints of it
 
+  ParameterTable means{};  ///< of an average some of whose floats are copies: the others, which arrays["means"] holds
+
+  /// The array that the digest is of.
+  std::string digested() const { return arrays.contains("means") ? "means" : "weights"; }
   /// Errors: there is no such array.
   const Places& places(const std::string& array) const;
   /// What other ranks need to read it: path, header, places.
@@ -111,12 +124,13 @@ std::string digest_of(std::span<const uint64_t> checksums);
 class PlacedReader {
  public:
   /// All but the path must outlive it.
-  PlacedReader(OpenFiles& files, std::filesystem::path path, const Places& places, const ParameterTable& table,
+  PlacedReader(OpenFiles& open, std::filesystem::path path, const Places& places, const ParameterTable& table,
                std::string array = "weights");
 
   /// Elements [range.begin, range.end) into `out`. Where the file has checksums, begin is a multiple of 4096 and end too or P, and
-  /// every block is verified. Floats are read from float32, bfloat16 and float16, doubles from float64. Errors name the file, the
-  /// array, and the tensors that share a damaged block.
+  /// every block is verified. Doubles are read from float64; floats from any format (of a file without checksums, where a float64
+  /// gives the nearest one). Errors name the file, the array, and the tensors that share a damaged block, or the one whose number is
+  /// beyond float32.
   void read(Range range, std::span<float> out);
   void read(Range range, std::span<double> out);
   /// The checksums of all blocks, as they stand in the file.
@@ -129,9 +143,11 @@ class PlacedReader {
  private:
   std::span<const std::byte> read_stored(Range range, std::span<std::byte> out);
   void verify(Range range, std::span<const std::byte> stored) const;
+  void check_narrowed(const Places::Part& part, std::span<const std::byte> stored, std::span<const float> floats, int64_t begin) const;
 
-  OpenFiles& files_;
+  OpenFiles& open_;
   std::filesystem::path path_;
+  std::vector<std::filesystem::path> files_;
   const Places& places_;
   const ParameterTable& table_;
   std::string array_;
@@ -143,10 +159,10 @@ class PlacedReader {
 /// thousands of files can be under way at a time. Checksums are kept here; who seals the file writes those of all ranks at once.
 class PlacedWriter {
  public:
-  PlacedWriter(OpenFiles& files, std::filesystem::path part, Places places);
+  PlacedWriter(OpenFiles& open, const std::filesystem::path& part, Places places);
 
-  /// Elements [range.begin, …); begin is a multiple of 4096, the end too or P. Floats go to float32 and bfloat16 arrays (the format
-  /// must hold them exactly), doubles to float64 ones. Errors name the file.
+  /// Elements [range.begin, …); begin is a multiple of 4096, the end too or P. Floats go to arrays of float32, bfloat16 and float16 (the
+  /// format must hold them exactly), doubles to float64 ones. Errors name the file.
   void write(Range range, std::span<const float> values);
   void write(Range range, std::span<const double> values);
   /// The system begins to bring what was written there to the disk.
@@ -162,9 +178,9 @@ class PlacedWriter {
  private:
   void write_stored(Range range, std::span<const std::byte> stored);
 
-  OpenFiles& files_;
-  std::filesystem::path part_;
+  OpenFiles& open_;
   Places places_;
+  std::vector<std::filesystem::path> files_;
   std::map<int64_t, std::vector<uint64_t>> checksums_{};  ///< by the beginning of what one call wrote
   std::vector<std::byte> stored_{};
 };

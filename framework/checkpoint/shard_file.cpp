@@ -141,17 +141,6 @@ FileRecord write_shards(const Communicator& comm, const std::filesystem::path& p
   return writer.commit();
 }
 
-std::vector<std::filesystem::path> weights_files(const Communicator& comm, const std::vector<std::string>& places) {
-  std::string names;  // each with a zero behind it, the one character that no name has
-  comm.on_root([&] {
-    for (const auto& file : weights_files(places)) names += file.string() + '\0';
-  });
-  std::istringstream text(comm.broadcast(names));
-  std::vector<std::filesystem::path> files;
-  for (std::string name; std::getline(text, name, '\0');) files.emplace_back(name);
-  return files;
-}
-
 PlacedFile open_on_root(const Communicator& comm, const std::function<PlacedFile()>& open) {
   std::string text;
   comm.on_root([&] { text = open().to_json().dump(); });

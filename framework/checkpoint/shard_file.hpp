@@ -37,9 +37,6 @@ FlatHeader read_shards(const Communicator& comm, const std::filesystem::path& pa
 /// Errors: a file's tensors aren't the model's; names the first that differs.
 void check_same_layout(const ParameterTable& file, const ParameterTable& model, const std::string& path);
 
-/// weights_files(places), as rank 0 finds them: a folder may grow while it is listed. Collective.
-std::vector<std::filesystem::path> weights_files(const Communicator& comm, const std::vector<std::string>& places);
-
 /// A file that rank 0 opens, as all ranks need it to read it. Collective.
 PlacedFile open_on_root(const Communicator& comm, const std::function<PlacedFile()>& open);
 /// What each rank owns of an array of an opened file, into a local buffer. Errors: PlacedReader's.

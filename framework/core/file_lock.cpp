@@ -110,7 +110,7 @@ std::unique_ptr<FileLock> lock_to_write(const std::filesystem::path& folder, con
   std::vector<std::filesystem::path> parts;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (entry.path().extension() == ".part" && entry.path().filename().string().starts_with("step_")) parts.push_back(entry.path());
-  for (const auto& part : parts) std::filesystem::remove(part);
+  for (const auto& part : parts) std::filesystem::remove_all(part);
   return lock;
 }
 

@@ -50,16 +50,22 @@ void make_durable(const fs::path& path) {
   LAWA_CHECK(status == 0, path.string(), ": can't be synchronised: ", std::strerror(error));
 }
 
+void make_all_durable(const fs::path& path) {
+  if (fs::is_directory(path))
+    for (const auto& entry : fs::directory_iterator(path)) make_all_durable(entry.path());
+  make_durable(path);
+}
+
 fs::path part_of(const fs::path& path) { return path.string() + ".part"; }
 
 PartGuard::~PartGuard() {
   std::error_code ignored;
-  if (mine_) fs::remove(part_of(path_), ignored);
+  if (mine_) fs::remove_all(part_of(path_), ignored);
 }
 
 void commit_file(const fs::path& path, bool durably) {
   const PartGuard part(path);
-  if (durably) make_durable(part_of(path));
+  if (durably) make_all_durable(part_of(path));
   std::error_code error;
   fs::rename(part_of(path), path, error);
   LAWA_CHECK(!error, path.string(), ": can't be renamed from its .part: ", error.message());

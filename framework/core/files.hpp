@@ -18,6 +18,9 @@ void check_fits(const std::filesystem::path& folder, const std::filesystem::path
 /// Makes what was written to `path` (a file or a folder) survive a power cut: fsync.
 void make_durable(const std::filesystem::path& path);
 
+/// The same, of a folder with everything in it.
+void make_all_durable(const std::filesystem::path& path);
+
 /// `path` with ".part" behind it: the name under which a file is written before it is whole.
 std::filesystem::path part_of(const std::filesystem::path& path);
 

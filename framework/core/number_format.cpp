@@ -28,6 +28,18 @@ float from_float16(uint16_t bits) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(value) | sign);
 }
 
+/// Of a number that a float16 holds.
+uint16_t to_float16(float number) {
+  const auto bits = std::bit_cast<uint32_t>(number);
+  const uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));  // NaN
+  if (magnitude == 0x7f800000) return static_cast<uint16_t>(sign | 0x7c00);
+  if (magnitude >= 0x38800000) return static_cast<uint16_t>(sign | ((magnitude >> 13) - (112u << 10)));
+  return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p24f));  // denormal
+}
+
+uint16_t to_bfloat16(float number) { return static_cast<uint16_t>(std::bit_cast<uint32_t>(number) >> 16); }
+
 }  // namespace
 
 void to_floats(std::span<const std::byte> stored, NumberFormat format, std::span<float> out) {
@@ -51,14 +63,15 @@ void to_floats(std::span<const std::byte> stored, NumberFormat format, std::span
 
 void from_floats(std::span<const float> numbers, NumberFormat format, std::span<std::byte> stored) {
   LAWA_CHECK(std::ssize(stored) == std::ssize(numbers) * bytes_of(format), stored.size(), " bytes for ", numbers.size(), " numbers");
-  LAWA_CHECK(format == NumberFormat::float32 || format == NumberFormat::bfloat16, name_of(format), " isn't written");
+  LAWA_CHECK(format != NumberFormat::float64, name_of(format), " isn't written");
   if (format == NumberFormat::float32) {
     if (!numbers.empty()) std::memcpy(stored.data(), numbers.data(), stored.size());
     return;
   }
+  const bool half = format == NumberFormat::float16;
   for (size_t i = 0; i < numbers.size(); ++i) {
-    const auto high = static_cast<uint16_t>(std::bit_cast<uint32_t>(numbers[i]) >> 16);
-    std::memcpy(stored.data() + i * sizeof high, &high, sizeof high);
+    const uint16_t bits = half ? to_float16(numbers[i]) : to_bfloat16(numbers[i]);
+    std::memcpy(stored.data() + i * sizeof bits, &bits, sizeof bits);
   }
 }
 

@@ -24,13 +24,14 @@ const std::string metadata_name = "__metadata__";
 
 struct Dtype {
   std::string_view name;
-  int64_t bytes;  ///< of one element
+  int64_t bits;  ///< of one element
   std::optional<NumberFormat> format = {};
 };
 constexpr Dtype dtypes[] = {
-    {"BOOL", 1}, {"U8", 1}, {"I8", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"I16", 2}, {"U16", 2}, {"F16", 2, NumberFormat::float16},
-    {"BF16", 2, NumberFormat::bfloat16}, {"I32", 4}, {"U32", 4}, {"F32", 4, NumberFormat::float32}, {"I64", 8}, {"U64", 8},
-    {"F64", 8, NumberFormat::float64}};
+    {"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"BOOL", 8}, {"U8", 8}, {"I8", 8}, {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8},
+    {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16}, {"U16", 16}, {"F16", 16, NumberFormat::float16},
+    {"BF16", 16, NumberFormat::bfloat16}, {"I32", 32}, {"U32", 32}, {"F32", 32, NumberFormat::float32}, {"I64", 64}, {"U64", 64},
+    {"F64", 64, NumberFormat::float64}, {"C64", 64}};
 
 /// How messages begin that are about one tensor of the file `place`.
 std::string tensor_of(const std::string& place, const std::string& name) { return concat(place, ": tensor \"", name, '"'); }
@@ -41,15 +42,22 @@ const Dtype& dtype_of(const TensorEntry& entry, const std::string& place) {
   return *found;
 }
 
-/// Elements of a tensor, each of `bytes` bytes, times `bytes`.
-int64_t product(const TensorEntry& entry, int64_t bytes, const std::string& place) {
-  int64_t total = bytes;
+/// Elements of a tensor.
+int64_t product(const TensorEntry& entry, const std::string& place) {
+  int64_t total = 1;
   for (const int64_t extent : entry.shape) {
     LAWA_CHECK(extent >= 0, tensor_of(place, entry.name), " has a negative extent, ", extent);
     LAWA_CHECK(extent == 0 || total <= most / extent, tensor_of(place, entry.name), " is too large: its size overflows");
     total *= extent;
   }
   return total;
+}
+
+int64_t bytes_of_tensor(const TensorEntry& entry, const std::string& place) {
+  const int64_t elements = product(entry, place), bits = dtype_of(entry, place).bits, rest = elements % 8 * bits;  // eights are whole bytes
+  LAWA_CHECK(elements / 8 < most / bits, tensor_of(place, entry.name), " is too large: its size overflows");
+  LAWA_CHECK(rest % 8 == 0, tensor_of(place, entry.name), ": ", elements, " numbers of ", bits, " bits aren't whole bytes");
+  return elements / 8 * bits + rest / 8;
 }
 
 /// Takes the header's JSON event by event, which builds no tree and stops at the first thing that the format has no place for: a
@@ -108,7 +116,10 @@ class HeaderParser final : public nlohmann::json_sax<Json> {
     }
     return true;
   }
-  bool null() override { refuse(); }
+  bool null() override {
+    if (depth_ != 1 || !in_metadata()) refuse();
+    return true;
+  }
   bool boolean(bool) override { refuse(); }
   bool number_integer(int64_t) override { refuse(); }  // a negative one
   bool number_float(double, const std::string&) override { refuse(); }
@@ -141,6 +152,7 @@ std::string read_header_text(const ByteFile& file, const std::string& place) {
   LAWA_CHECK(file_bytes >= length_bytes, place, ": has ", file_bytes, " bytes: no safetensors file, or truncated");
   uint64_t length = 0;
   file.read(0, std::as_writable_bytes(std::span(&length, 1)));
+  LAWA_CHECK(std::memcmp(&length, "version ", sizeof length) != 0, place, ": is a pointer of Git LFS, not the file; `git lfs pull` fetches that");
   LAWA_CHECK(length <= static_cast<uint64_t>(most_header_bytes), place, ": no safetensors file: a header of ", length,
              " bytes, and at most ", most_header_bytes, " are allowed");
   LAWA_CHECK(static_cast<int64_t>(length) <= file_bytes - length_bytes, place, ": the header has ", length,
@@ -160,7 +172,7 @@ void check_places(std::vector<TensorEntry>& tensors, int64_t data_bytes, const s
     const std::string subject = tensor_of(place, tensor.name);
     LAWA_CHECK(begin <= end && end <= data_bytes, subject, " lies at [", begin, ", ", end, ") of ", data_bytes, " bytes of data",
                end > data_bytes ? " (truncated)" : "");
-    const int64_t bytes = product(tensor, dtype_of(tensor, place).bytes, place);
+    const int64_t bytes = bytes_of_tensor(tensor, place);
     LAWA_CHECK(bytes == end - begin, subject, " has ", end - begin, " bytes, and its shape and dtype need ", bytes);
   }
   const auto place_of = [](const TensorEntry& tensor) { return std::pair(tensor.bytes.begin, tensor.bytes.end); };
@@ -195,12 +207,16 @@ std::string header_json(const std::vector<TensorEntry>& tensors, const std::map<
 
 }  // namespace
 
-int64_t TensorEntry::size() const { return product(*this, 1, "safetensors"); }
+int64_t TensorEntry::size() const { return product(*this, "safetensors"); }
+
+int64_t TensorEntry::stored_bytes() const { return bytes_of_tensor(*this, "safetensors"); }
 
 std::optional<NumberFormat> TensorEntry::format() const {
   const auto* found = std::ranges::find(dtypes, dtype, &Dtype::name);
   return found == std::end(dtypes) ? std::nullopt : found->format;
 }
+
+const char* dtype_name(NumberFormat format) { return std::ranges::find(dtypes, std::optional(format), &Dtype::format)->name.data(); }
 
 SafetensorsHeader read_safetensors_header(const std::filesystem::path& path) {
   const std::string place = path.string();
@@ -221,10 +237,10 @@ std::pair<SafetensorsHeader, std::string> lay_out_safetensors(std::vector<Tensor
   std::set<std::string> names{metadata_name};
   for (const TensorEntry& tensor : tensors)
     LAWA_CHECK(names.insert(tensor.name).second, place, ": no tensor may have the name \"", tensor.name, "\", which is taken");
-  std::ranges::stable_sort(tensors, std::greater(), [&](const TensorEntry& tensor) { return dtype_of(tensor, place).bytes; });
+  std::ranges::stable_sort(tensors, std::greater(), [&](const TensorEntry& tensor) { return dtype_of(tensor, place).bits; });
   int64_t at = 0;
   for (TensorEntry& tensor : tensors) {
-    const int64_t bytes = product(tensor, dtype_of(tensor, place).bytes, place);
+    const int64_t bytes = bytes_of_tensor(tensor, place);
     LAWA_CHECK(bytes <= most_data_bytes - at, tensor_of(place, tensor.name), " is too large: the file's size overflows");
     tensor.bytes = {at, at + bytes};
     at += bytes;

@@ -1,7 +1,7 @@
 // The header of a safetensors file: which tensors it holds, in which numbers, and where.
 //
 //   8 bytes   uint64: length of the header
-//   header    JSON: {"__metadata__": {key: text, …}, name: {"dtype": "F32", "shape": […], "data_offsets": [begin, end]}, …};
+//   header    JSON: {"__metadata__": {key: text, …} or null, name: {"dtype": "F32", "shape": […], "data_offsets": [begin, end]}, …};
 //             spaces may follow
 //   data      the tensors' bytes, row-major and little-endian, one behind the other; data_offsets count from here
 //
@@ -22,16 +22,23 @@ namespace lawa {
 
 struct TensorEntry {
   std::string name;
-  std::string dtype;  ///< as the file says it: BOOL U8 I8 F8_E4M3 F8_E5M2 I16 U16 F16 BF16 I32 U32 F32 I64 U64 F64
+  std::string dtype;  ///< as the file says it: BOOL, U8, I64, F8_E4M3, F4, BF16, F32, C64, …: those of safetensors 0.7
   std::vector<int64_t> shape;  ///< empty for a scalar; extents may be 0
   Range bytes;                 ///< its place in the file, from the file's beginning
 
   /// Elements. Errors: a negative extent, or more elements than an int64_t counts; never so for an entry of a SafetensorsHeader.
   int64_t size() const;
+  /// What it takes in a file. Errors: an unknown dtype, and the same.
+  int64_t stored_bytes() const;
   /// How its numbers are converted: for F16, BF16, F32 and F64; none for the others.
   std::optional<NumberFormat> format() const;
+  /// Integers, or true and false.
+  bool counts() const { return dtype == "BOOL" || dtype.starts_with('I') || dtype.starts_with('U'); }
   bool operator==(const TensorEntry&) const = default;
 };
+
+/// "F32", "BF16", …
+const char* dtype_name(NumberFormat format);
 
 struct SafetensorsHeader {
   std::vector<TensorEntry> tensors;  ///< by ascending bytes.begin; the last ends where the file does

@@ -6,6 +6,7 @@
 #include "average/averager.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/stop_request.hpp"
+#include "interchange/weights_format.hpp"
 #include "programs/arguments.hpp"
 
 namespace lawa {
@@ -20,23 +21,24 @@ struct AverageConfig {
 };
 template <class Visitor>
 void visit(AverageConfig& c, Visitor&& v) {
-  v("source", c.source, "run directories, folders of checkpoints, weights files, or .safetensors files; positional arguments are added",
+  v("source", c.source, "run directories, folders of checkpoints or models, weights files, or .safetensors files; positional arguments are added",
     a_path());
-  v("destination", c.destination, "folder for the averages, step_….weights.h5; of a grid, for folders lawa_k005_nu000200 …", a_path());
+  v("destination", c.destination, "folder for the averages, step_….weights.h5, or step_…, each a model's folder; of a grid, for folders lawa_k005_nu000200 …", a_path());
   v("averaging", c.averaging, "");
   v("averaging", c.sources, "");
   v("averaging", c.output, "");
 }
 
 constexpr const char* usage =
-    "lawa average [FILE.toml …] [RUN|FOLDER|FILE.h5|FILE.safetensors …] destination=FOLDER [key=value …]\n"
+    "lawa average [FILE.toml …] [RUN|FOLDER|MODEL|FILE.h5|FILE.safetensors …] destination=FOLDER [key=value …]\n"
     "Averages checkpoints; each rank reads its own part of them, once, whatever the number of averages. One JSON line each on stdout, when its\n"
     "file has got its name; those that are there already come first.\n\n"
     "lawa average --rebuild AVERAGE.h5 source=RUN\n"
     "Makes an average again from the checkpoints that it names and compares the digests; writes nothing.";
 
 std::vector<Source> open_all(const Communicator& comm, const AverageConfig& config, Log& log) {
-  return open_sources(comm, weights_files(comm, config.source), config.sources, [&](const std::string& text) { log.line(text); });
+  return open_sources(comm, named_weights(comm, config.source), config.sources, config.output.missing != "refuse",
+                      [&](const std::string& text) { log.line(text); });
 }
 
 void print_line(const PlannedFile& file, const std::vector<Source>& sources, const std::string& digest, bool existed) {
@@ -65,7 +67,10 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   LAWA_CHECK(!config.destination.empty(), "destination", keys.where("destination"), ": must name a folder");
   LAWA_CHECK(!config.source.empty(), "source", keys.where("source"), ": must name a run or checkpoints");
   Log log(comm.root());
+  const int64_t shard_bytes = max_shard_bytes(config.output);
   const std::vector<Source> sources = open_all(comm, config, log);
+  LAWA_CHECK(shard_bytes == 0 || !sources.back().places.files.empty(), "averaging.max_shard_size", keys.where("averaging.max_shard_size"),
+             ": is for models' folders; name the folder that ", sources.back().path.string(), " is in");
   auto files = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, config.destination, config.output.precision);
   std::vector<std::unique_ptr<FileLock>> locks;
   comm.on_root([&] {
@@ -76,6 +81,7 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   const std::vector<PlannedFile> kept(files.begin() + static_cast<int64_t>(missing), files.end());
   files.resize(missing);
 
+  if (const std::string text = comm.root() ? companions_text(sources.back().path) : ""; !text.empty()) log.line(text);
   AveragingTotals totals;
   size_t done = 0;
   const auto make = [&] {
@@ -104,7 +110,7 @@ void rebuild(const Communicator& comm, AverageConfig config, const std::vector<s
   LAWA_CHECK(!config.source.empty(), "source: must name the run or the checkpoints that ", places[0], " was made from");
   Log log(comm.root());
   const ExistingAverage found = existing_average(comm, places[0]);
-  const std::string digest = rebuilt_digest(comm, config.output, found.description, open_all(comm, config, log), places[0]);
+  const std::string digest = rebuilt_digest(comm, config.output, found.description, open_all(comm, config, log), places[0], &found.means);
   LAWA_CHECK(digest == found.digest, places[0], ": made again it has the digest ", digest, ", and the file has ", found.digest);
   if (comm.root()) std::printf("%s\n", Json{{"file", places[0]}, {"rebuilt", true}, {"digest", digest}}.dump().c_str());
   std::fflush(stdout);

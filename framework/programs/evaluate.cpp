@@ -222,7 +222,7 @@ void evaluate_averages(const Communicator& comm, const EvaluationConfig& config,
                        const std::vector<std::filesystem::path>& checkpoints) {
   const AveragingOutput& output = config.numbers.output;
   const auto say = [&](const std::string& text) { Log(comm.root()).line(text); };
-  const std::vector<Source> sources = open_sources(comm, checkpoints, config.sources, say);
+  const std::vector<Source> sources = open_sources(comm, checkpoints, config.sources, output.missing != "refuse", say);
   const auto planned = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, "", output.precision);
   WeightsEvaluator evaluator(comm, config, keys);
   Report report(comm, std::ssize(planned));
@@ -249,7 +249,7 @@ void evaluate_command(const Communicator& comm, const Arguments& arguments) {
   const auto config = load_config<EvaluationConfig>(keys);  // mistakes in keys, before anything is read
   check(config.averaging, keys);
   LAWA_CHECK(!arguments.places.empty(), "lawa evaluate: name weights files or folders of them");
-  const std::vector<std::filesystem::path> files = weights_files(comm, arguments.places);
+  const std::vector<std::filesystem::path> files = named_weights(comm, arguments.places);
   if (std::ranges::any_of(keys.entries(), [](const auto& entry) { return entry.first.starts_with("averaging."); }))
     return evaluate_averages(comm, config, keys, files);
   evaluate_files(comm, config, keys, files);

@@ -27,7 +27,7 @@ Json inspected(const std::filesystem::path& path) {
   for (const auto& [array, places] : file.arrays) digests[array] = verified_digest(file, array);
   Json line = {{"file", path.string()}, {"parameters", file.header.table.size()}};
   if (file.arrays.contains("weights")) {
-    const std::string digest = digests["weights"];
+    const std::string digest = digests[file.digested()];
     LAWA_CHECK(file.digest.empty() || file.digest == digest, path.string(), ": is damaged: its numbers have the digest ", digest, ", and it names ",
                file.digest);
     const Places& places = file.places("weights");
@@ -44,14 +44,14 @@ Json inspected(const std::filesystem::path& path) {
 void inspect_command(const Communicator& comm, const Arguments& arguments) {
   if (arguments.help) {
     if (comm.root())
-      std::printf("lawa inspect FILE.h5|FILE.safetensors|FOLDER …\nPrints each file's header as one JSON object a line; reads and verifies "
+      std::printf("lawa inspect FILE.h5|FILE.safetensors|MODEL|FOLDER …\nPrints each file's header as one JSON object a line; reads and verifies "
                   "all of it.\n");
     return;
   }
   load_config<NoConfig>(arguments.source);
   LAWA_CHECK(!arguments.places.empty(), "lawa inspect: name files or folders of weights files");
   comm.on_root([&] {
-    for (const auto& file : weights_files(arguments.places)) std::printf("%s\n", inspected(file).dump().c_str());
+    for (const auto& file : named_weights(arguments.places)) std::printf("%s\n", inspected(file).dump().c_str());
   });
   std::fflush(stdout);
 }

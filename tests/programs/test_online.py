@@ -150,18 +150,20 @@ def test_mistakes_are_named(place, words, says):
     assert not (place / "new").exists()
 
 
-def test_bfloat16_files_are_floats_to_others(place):
-    """Half the bytes, every number a bfloat16, the nearest to the exact mean; and a model like any other."""
+@pytest.mark.parametrize("precision, dtype, bits", [("bf16", np.float32, 16), ("fp16", np.float16, 13)])
+def test_narrow_files_are_floats_to_others(place, precision, dtype, bits):
+    """Half the bytes, every number a bfloat16 or float16, the nearest to the exact mean; and a model like any other."""
     succeed("average", "run", "averaging.window=3", "averaging.at=60", "destination=wide")
-    line = succeed("average", "run", "averaging.window=3", "averaging.at=60", "averaging.precision=bf16", "destination=narrow",
+    line = succeed("average", "run", "averaging.window=3", "averaging.at=60", f"averaging.precision={precision}", "destination=narrow",
                    ranks=2).objects[0]
     with h5py.File(line["file"]) as file, h5py.File("wide/step_00000060.weights.h5") as wide:
         found, tensor = file["weights"][()], file["named/h.0.attn.c_attn.weight"][()]
-        assert found.dtype == np.float32 and file["weights"].id.get_storage_size() == 2 * found.size
+        assert found.dtype == dtype and file["weights"].id.get_storage_size() == 2 * found.size
         exact = wide["weights"][()]
         assert tensor.shape == wide["named/h.0.attn.c_attn.weight"].shape
-    assert not (found.view(np.uint32) & 0xffff).any()
-    assert (np.abs(found - exact) <= np.abs(exact) * 2.0**-8).all() and (found != exact).any()
+    found = found.astype(np.float32)
+    assert not (found.view(np.uint32) & (1 << bits) - 1)[np.abs(found) >= 2.0**-14].any()
+    assert (np.abs(found - exact) <= np.abs(exact) * 2.0**(bits - 24) + 2.0**-25).all() and (found != exact).any()
     assert succeed("average", "--rebuild", line["file"], "source=run", ranks=3).objects[0]["digest"] == line["digest"]
     wide_loss, narrow_loss = (succeed("evaluate", folder).objects[0]["loss"] for folder in ("wide", "narrow"))
     assert narrow_loss == pytest.approx(wide_loss, abs=2e-3) and narrow_loss != wide_loss

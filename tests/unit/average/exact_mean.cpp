@@ -246,6 +246,31 @@ TEST(UniformMeans, RoundToBfloat16AtOnce) {
       << "rounded to float32 first, it would be a tie and go down";
 }
 
+/// To 11 digits, and no finer than 2^-24; from a quotient that a long double holds to 64 digits.
+Floats means_in_float16(const std::vector<Floats>& members) {
+  return by_element(members, std::ssize(members), [](const Floats& column) {
+    long double sum = 0;
+    for (const float x : column) sum += static_cast<long double>(x);
+    const long double mean = sum / static_cast<long double>(column.size());
+    const long double unit = std::ldexp(1.0L, std::max(mean == 0 ? -14 : std::ilogb(mean), -14) - 10);
+    return static_cast<float>(std::copysign(std::nearbyint(mean / unit) * unit, mean));
+  });
+}
+
+TEST(UniformMeans, RoundToFloat16AtOnceAmongDenormalsToo) {
+  for (const double deviation : {1000.0, 0.02, 1e-4, 1e-6, 1e-8})
+    for (const size_t count : {1u, 2u, 3u, 6u}) {
+      const auto members = checkpoints(count, 5000, deviation, 41);
+      EXPECT_TRUE(test::same_bits(mean_of(members, Rounding::float16), means_in_float16(members))) << deviation << " " << count;
+      EXPECT_TRUE(test::same_bits(weighted_mean_of(members, std::vector<double>(count, 1.0), Rounding::float16), means_in_float16(members)));
+    }
+  EXPECT_EQ(mean_of({{1 + 0x1p-11f, 0x1p-25f, 0x3p-25f, -0x1p-26f}, {1 + 0x1p-11f + 0x1p-23f, 0x1p-25f, 0x3p-25f, 0}}, Rounding::float16),
+            (Floats{1 + 0x1p-10f, 0.0f, 0x1p-23f, -0.0f}));
+  const Floats ends = mean_of({{65504, 65519, 65520, -1e30f, infinity}}, Rounding::float16);
+  EXPECT_TRUE(ends[0] == 65504 && ends[1] == 65504);
+  EXPECT_TRUE(ends[2] > 65504 && ends[3] < -65504 && ends[4] == infinity) << "beyond the largest, which who writes them refuses";
+}
+
 // The way of the few elements that float64 can't do, taken by all.
 TEST(ExactMean, IsTheReferenceForNumbersOfAnySize) {
   std::vector<Floats> any, similar = checkpoints(7, 2000, 0.02, 29, 4);

@@ -194,6 +194,8 @@ const Malformed malformed[] = {
     {R"({"w":{"dtype":["F32"],"shape":[1],"data_offsets":[0,4]}})", R"(tensor "w": "dtype" isn't a text)"},
     {R"({"w":{"dtype":"f32","shape":[1],"data_offsets":[0,4]}})", R"(tensor "w" has an unknown dtype, f32)"},
     // shapes
+    {R"({"w":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}})", R"(tensor "w": 3 numbers of 4 bits aren't whole bytes)"},
+    {R"({"__metadata__":null,"w":null})", R"(tensor "w" isn't an object)"},
     {R"({"w":{"dtype":"F32","shape":1,"data_offsets":[0,4]}})", R"(tensor "w": "shape" isn't a list of non-negative integers)"},
     {R"({"w":{"dtype":"F32","shape":"1","data_offsets":[0,4]}})", R"("shape" isn't a list)"},
     {R"({"w":{"dtype":"F32","shape":{},"data_offsets":[0,4]}})", R"("shape" isn't a list)"},
