@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import safetensors_file
 from faults import counting, counts, fault
-from runner import ENVIRONMENT, PROGRAM, TINY, digests, end, lawa, metrics, start, succeed
+from runner import ENVIRONMENT, PROGRAM, TINY, digests, end, lawa, metrics, session, start, succeed
 
 RUN = ("train", TINY, "settings.toml", "run.directory=new", "schedule.steps=20", "checkpoint.steps=10", "checkpoint.state_steps=10")
 WRITERS = ("direct", "hdf5")
@@ -147,14 +147,16 @@ def test_a_run_that_goes_on_leaves_other_jobs_their_parts(place):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_averages_that_are_finished_stay_when_the_job_ends(place, how):
-    process = start(*grid("averaging.memory_bytes=65536"), ranks=2, **fault("SIGSTOP", "rename", "lawa_k005_nu000000/step_00000055", "1", 0))
+    """It never comes to the last files: the first ones have their names by then."""
+    process = start(*grid("averaging.memory_bytes=65536"), ranks=2, **fault("SIGSTOP", "write", "lawa_k005_nu000000/step_00000060", "1", 0))
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 20
         while not list(Path("grid").rglob("*.json")) and time.monotonic() < deadline:
             time.sleep(0.01)
         kill_all(process, how)
     finally:
         end(process)
+    Path("grid/lawa_k005_nu000000/step_00000099.weights.h5.part").write_text("an earlier job's")
     finished = list(Path("grid").rglob("step_*.json"))
     assert finished
     before = {path: path.read_bytes() for path in finished}
@@ -164,7 +166,6 @@ def test_averages_that_are_finished_stay_when_the_job_ends(place, how):
 
 
 def kill_all(process, how):
-    from runner import session
     for pid in session(process.pid):
         try:
             os.kill(pid, how)
@@ -251,7 +252,8 @@ def test_four_hundred_averages(tmp_path, monkeypatch):
     for step in range(1, 102):
         safetensors_file.write(Path(f"step{step}.safetensors"), {"a": ("F32", np.full((9, 4096), step, np.float32))})
     sources = [f"step{step}.safetensors" for step in range(1, 102)]
-    succeed("average", *sources, "destination=new", "averaging.window=[1,2,3,4]", ranks=2, timeout=120, **counting(tmp_path / "counts", "/step_"))
+    succeed("average", *sources, "destination=new", "averaging.window=[1,2,3,4]", "averaging.memory_bytes=65536", ranks=2, timeout=120,
+            **counting(tmp_path / "counts", "/step_"))
     found = counts(tmp_path / "counts")
     files = list(Path("new").rglob("*.safetensors"))
     assert len(files) == 101 + 100 + 99 + 98
