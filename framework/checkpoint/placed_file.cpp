@@ -161,13 +161,6 @@ void PlacedReader::read(Range range, std::span<double> out) {
   read_stored(range, std::as_writable_bytes(out));
 }
 
-std::vector<uint64_t> PlacedReader::stored_checksums() const {
-  LAWA_CHECK(places_.checksums, path_.string(), ": /", array_, " has no checksums");
-  std::vector<uint64_t> sums(static_cast<size_t>(block_count(places_.size())));
-  files_[path_].read(*places_.checksums, std::as_writable_bytes(std::span(sums)));
-  return sums;
-}
-
 std::vector<uint64_t> PlacedReader::checksums_of(Range range) {
   constexpr int64_t some_elements = 16 * block_size;
   std::vector<uint64_t> sums;

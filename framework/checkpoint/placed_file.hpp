@@ -119,8 +119,6 @@ class PlacedReader {
   /// array, and the tensors that share a damaged block.
   void read(Range range, std::span<float> out);
   void read(Range range, std::span<double> out);
-  /// The checksums of all blocks, as they stand in the file.
-  std::vector<uint64_t> stored_checksums() const;
   /// Reads some elements, as read() does, and returns the checksums of their blocks.
   std::vector<uint64_t> checksums_of(Range range);
   /// Bytes of numbers that were read.
