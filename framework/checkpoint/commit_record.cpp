@@ -195,6 +195,7 @@ std::vector<fs::path> weights_files(const std::vector<std::string>& places) {
       for (const fs::path& inner : folders_in(folder)) add_checkpoints(inner, files);
     LAWA_CHECK(files.size() > before, place.string(), ": holds no checkpoint with a commit record (step_….json)");
   }
+  std::ranges::for_each(files, check_is_utf8);
   return files;
 }
 
