@@ -144,14 +144,8 @@ std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& opti
 }
 
 ExistingAverage existing_average(const Communicator& comm, const fs::path& path) {
-  std::string words;
-  const PlacedFile file = open_on_root(comm, [&] {
-    PlacedFile opened = format_of(path).open(path);
-    words = Json{{"average", in_todays_words(opened.average)}, {"digest", opened.digest}}.dump();
-    return opened;
-  });
-  const Json found = Json::parse(comm.broadcast(words));
-  LAWA_CHECK(!found["average"].is_null(), path.string(), ": isn't an average (it names no members)");
+  const PlacedFile file = open_on_root(comm, [&] { return format_of(path).open(path); });
+  LAWA_CHECK(!file.average.is_null(), path.string(), ": isn't an average (it names no members)");
   std::vector<uint64_t> sums;
   comm.together([&] {
     OpenFiles open(ByteFile::Mode::read);
@@ -160,9 +154,8 @@ ExistingAverage existing_average(const Communicator& comm, const fs::path& path)
       std::ranges::copy(reader.checksums_of(owned.range), std::back_inserter(sums));
   });
   const std::string digest = joint_digest(comm, sums);
-  LAWA_CHECK(digest == found["digest"], path.string(), ": is damaged: its numbers have the digest ", digest, ", and it names ",
-             found["digest"].get<std::string>());
-  return {found["average"], digest};
+  LAWA_CHECK(digest == file.digest, path.string(), ": is damaged: its numbers have the digest ", digest, ", and it names ", file.digest);
+  return {in_todays_words(file.average), digest};
 }
 
 }  // namespace lawa

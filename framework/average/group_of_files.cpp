@@ -1,7 +1,6 @@
 #include "average/group_of_files.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/error.hpp"
 #include "interchange/weights_format.hpp"
@@ -36,20 +35,9 @@ void GroupOfFiles::make_durable() const {
   });
 }
 
-/// On its owner: all ranks', in the order of the ranks, which is that of the elements.
-std::vector<uint64_t> GroupOfFiles::gathered_checksums(size_t i) const {
-  const std::vector<uint64_t> mine = writers_[i].checksums();
-  std::vector<uint64_t> all;
-  for (const std::string& part : comm_.gather_on(owner(i), {reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(uint64_t)})) {
-    all.resize(all.size() + part.size() / sizeof(uint64_t));
-    std::memcpy(all.data() + all.size() - part.size() / sizeof(uint64_t), part.data(), part.size());
-  }
-  return all;
-}
-
 std::vector<std::string> GroupOfFiles::commit(bool durably) {
-  std::vector<std::vector<uint64_t>> checksums;
-  for (size_t i = 0; i < files_.size(); ++i) checksums.push_back(gathered_checksums(i));
+  std::vector<std::vector<uint64_t>> checksums;  // of each file, on its owner: all ranks', in the order of the elements
+  for (size_t i = 0; i < files_.size(); ++i) checksums.push_back(comm_.gather_on(owner(i), writers_[i].checksums()));
   Json mine = Json::array();
   comm_.together([&] {
     for (const auto& [i, file] : laid_out_) {

@@ -27,7 +27,6 @@ class GroupOfFiles {
   /// The rank that lays a file out and seals it.
   int owner(size_t i) const { return static_cast<int>(i % static_cast<size_t>(comm_.size())); }
   bool is_mine(size_t i) const { return owner(i) == comm_.rank(); }
-  std::vector<uint64_t> gathered_checksums(size_t i) const;
 
   const Communicator& comm_;
   std::span<const PlannedFile> files_;

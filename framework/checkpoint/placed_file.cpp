@@ -64,12 +64,13 @@ const Places& PlacedFile::places(const std::string& array) const {
 Json PlacedFile::to_json() const {
   Json places = Json::object();
   for (const auto& [name, array] : arrays) places[name] = array.to_json();
-  return {{"path", path.string()}, {"header", header.to_json()}, {"arrays", places}};
+  return {{"path", path.string()}, {"header", header.to_json()}, {"arrays", places}, {"digest", digest}, {"average", average}};
 }
 
 PlacedFile PlacedFile::from_json(const Json& json) {
   const std::string path = json.at("path");
-  PlacedFile file{.path = path, .header = FlatHeader::from_json(json.at("header"), path), .arrays = {}};
+  PlacedFile file{.path = path, .header = FlatHeader::from_json(json.at("header"), path), .arrays = {}, .digest = json.at("digest"),
+                  .average = json.at("average")};
   for (const auto& [name, places] : json.at("arrays").items()) file.arrays.emplace(name, Places::from_json(places));
   return file;
 }

@@ -95,7 +95,7 @@ struct PlacedFile {
 
   /// Errors: there is no such array.
   const Places& places(const std::string& array) const;
-  /// What other ranks need to read it: path, header, places.
+  /// What other ranks need to read it: path, header, places, digest, average.
   Json to_json() const;
   static PlacedFile from_json(const Json& json);
 };

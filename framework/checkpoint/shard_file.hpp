@@ -29,6 +29,9 @@ struct WriteOptions {
 FileRecord write_shards(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header,
                         const ShardLayout& layout, const std::vector<ShardArray>& arrays, const WriteOptions& options = {});
 
+/// What rank 0 finds, on every rank. Collective; its errors reach all ranks.
+Json from_root(const Communicator& comm, const std::function<Json()>& find);
+
 /// Reads what each rank owns into local buffers. Collective; rank 0 opens the file for all. Errors (open_flat_file's, PlacedReader's; a
 /// table other than `table`) reach all ranks. Returns the file's header.
 FlatHeader read_shards(const Communicator& comm, const std::filesystem::path& path, const std::string& kind,

@@ -144,10 +144,11 @@ std::vector<std::string> cut(const std::string& all, const std::vector<int>& siz
   return texts;
 }
 
-/// Every rank's text size, on every rank.
-std::vector<int> sizes_of(const Communicator& comm, const std::string& text) {
-  LAWA_CHECK(comm.sum(static_cast<int64_t>(text.size())) <= INT32_MAX, "texts of more than 2^31 bytes can't be gathered");
-  return gather_values(comm, static_cast<int>(text.size()), MPI_INT);
+/// Every rank's size of a text or a list, on every rank.
+template <class Sized>
+std::vector<int> sizes_of(const Communicator& comm, const Sized& mine) {
+  LAWA_CHECK(comm.sum(static_cast<int64_t>(mine.size())) <= INT32_MAX, "more than 2^31 bytes or numbers can't be gathered");
+  return gather_values(comm, static_cast<int>(mine.size()), MPI_INT);
 }
 
 }  // namespace
@@ -160,12 +161,12 @@ std::vector<std::string> Communicator::gather(const std::string& text) const {
   return cut(all, sizes);
 }
 
-std::vector<std::string> Communicator::gather_on(int to, const std::string& text) const {
-  const auto sizes = sizes_of(*this, text), begins = begins_of(sizes);
-  std::string all(rank() == to ? static_cast<size_t>(begins.back()) : 0, '\0');
-  LAWA_MPI(MPI_Gatherv(text.data(), static_cast<int>(text.size()), MPI_CHAR, all.data(), sizes.data(), begins.data(), MPI_CHAR, to,
+std::vector<uint64_t> Communicator::gather_on(int to, const std::vector<uint64_t>& mine) const {
+  const auto sizes = sizes_of(*this, mine), begins = begins_of(sizes);
+  std::vector<uint64_t> all(rank() == to ? static_cast<size_t>(begins.back()) : 0);
+  LAWA_MPI(MPI_Gatherv(mine.data(), static_cast<int>(mine.size()), MPI_UINT64_T, all.data(), sizes.data(), begins.data(), MPI_UINT64_T, to,
                        mpi_comm(*this)));
-  return rank() == to ? cut(all, sizes) : std::vector<std::string>{};
+  return all;
 }
 
 void Communicator::together(const std::function<void()>& work) const {

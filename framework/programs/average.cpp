@@ -47,13 +47,12 @@ void print_line(const PlannedFile& file, const std::vector<Source>& sources, con
 
 /// Moves the files that are there already, and may be left, behind the others; returns how many are to be made. Collective.
 size_t missing_first(const Communicator& comm, std::vector<PlannedFile>& files, const std::vector<Source>& sources, bool skip_existing) {
-  std::string text;  // decided by one rank, so that all ranks write the same files
-  comm.on_root([&] {
-    Json list = Json::array();
-    for (const PlannedFile& file : missing_files(files, sources, skip_existing)) list.push_back(file.path.string());
-    text = list.dump();
+  const Json list = from_root(comm, [&] {  // so that all ranks write the same files
+    Json missing = Json::array();
+    for (const PlannedFile& file : missing_files(files, sources, skip_existing)) missing.push_back(file.path.string());
+    return missing;
   });
-  const auto missing = Json::parse(comm.broadcast(text)).get<std::set<std::string>>();
+  const auto missing = list.get<std::set<std::string>>();
   std::ranges::stable_partition(files, [&](const PlannedFile& file) { return missing.contains(file.path.string()); });
   return missing.size();
 }
