@@ -48,12 +48,11 @@ std::vector<std::string> write_group(const Communicator& comm, const AveragingOu
   const std::vector<Average> plan = averages_of(files);
   const AveragingOrder order = averaging_order(plan);
   const std::vector<Source> used = used_sources(plan, sources);
-  const ShardLayout layout(used[0].table->size(), comm.rank(), comm.size());
+  const Range mine = owned_range(comm, used[0].table->size());
   const NumberFormat format = format_of_precision(options.precision);
   GroupOfFiles under_way(comm, files, sources, format);
   SourceReaders readers(used, options.allow_nonfinite);
   ReadBack read_back(under_way, options);
-  const int64_t first = owned_range(layout).begin;
   int64_t written = 0;
   const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { readers.read(step, range, out); },
                           [&](size_t i, Range range, std::span<const float> values) {
@@ -62,9 +61,9 @@ std::vector<std::string> write_group(const Communicator& comm, const AveragingOu
                             written += std::ssize(values) * bytes_of(format);
                           }};
   comm.together([&] {
-    for_each_piece(layout, piece_elements(order, options.memory_bytes, block_size, most_elements), [&](Range range) {
+    for_each_piece(comm, mine, piece_elements(order, options.memory_bytes, block_size, most_elements), [&](Range range) {
       average_piece(plan, order, range, rounding_to(format), io);
-      progress(range.end - first, layout.mine_size());
+      progress(range.end - mine.begin, mine.size());
     });
     read_back.finish();
     under_way.close();
@@ -136,7 +135,7 @@ std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& opti
     SourceReaders readers(used, options.allow_nonfinite);
     const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { readers.read(step, range, out); },
                             [&](size_t, Range, std::span<const float> values) { add_checksums(values, format, sums); }};
-    for_each_piece(ShardLayout(used[0].table->size(), comm.rank(), comm.size()),
+    for_each_piece(comm, owned_range(comm, used[0].table->size()),
                    piece_elements(order, options.memory_bytes, block_size, most_elements),
                    [&](Range range) { average_piece(plan, order, range, rounding_to(format), io); });
   });
@@ -150,8 +149,8 @@ ExistingAverage existing_average(const Communicator& comm, const fs::path& path)
   comm.together([&] {
     OpenFiles open(ByteFile::Mode::read);
     PlacedReader reader(open, path, file.places("weights"), file.header.table);
-    for (const auto& owned : ShardLayout(file.header.table.size(), comm.rank(), comm.size()).mine())
-      std::ranges::copy(reader.checksums_of(owned.range), std::back_inserter(sums));
+    for_each_piece(comm, owned_range(comm, file.header.table.size()), most_elements,
+                   [&](Range piece) { std::ranges::copy(reader.checksums_of(piece), std::back_inserter(sums)); });
   });
   const std::string digest = joint_digest(comm, sums);
   LAWA_CHECK(digest == file.digest, path.string(), ": is damaged: its numbers have the digest ", digest, ", and it names ", file.digest);

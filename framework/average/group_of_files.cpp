@@ -30,8 +30,10 @@ GroupOfFiles::GroupOfFiles(const Communicator& comm, std::span<const PlannedFile
 
 void GroupOfFiles::make_durable() const {
   comm_.together([&] {
-    for (auto i = static_cast<size_t>(comm_.rank_on_node()); i < files_.size(); i += static_cast<size_t>(comm_.ranks_on_node()))
+    for (auto i = static_cast<size_t>(comm_.rank_on_node()); i < files_.size(); i += static_cast<size_t>(comm_.ranks_on_node())) {
+      comm_.end_if_another_failed();
       lawa::make_durable(part_of(files_[i].path));
+    }
   });
 }
 

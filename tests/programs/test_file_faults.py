@@ -42,6 +42,19 @@ def test_a_call_that_fails_on_one_rank_ends_all_and_is_named(place, writer, call
     assert sorted(digests("new")) == [10, 20]
 
 
+def test_the_others_work_ends_where_one_rank_has_failed(tmp_path, monkeypatch):
+    """Long before they have read what they would: a group of averages may take hours."""
+    monkeypatch.chdir(tmp_path)
+    header = b'{"a":{"dtype":"F32","shape":[65536,1024],"data_offsets":[0,268435456]}}'
+    for step in (1, 2, 3):
+        Path(f"step{step}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+        os.truncate(f"step{step}.safetensors", 8 + len(header) + 65536 * 1024 * 4)   # zeros, without a place on the disk
+    result = lawa("average", *(f"step{step}.safetensors" for step in (1, 2, 3)), "destination=new", "averaging.window=3",
+                  "averaging.fsync=false", ranks=2, **fault("EIO", "read", "step1", "1+", 1) | counting(tmp_path / "counts", "step"))
+    assert result.code == 1 and len(result.errors) == 1 and "step1.safetensors: can't be read: Input/output error" in result.errors[0]
+    assert of(counts(tmp_path / "counts"), "read", 0)[1] < 3 * 2**28 / 2 / 4 and not parts()
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 def test_long_paths(place, writer):
     for length in (186, 203, 230, 400):
