@@ -98,11 +98,10 @@ NumberFormat format_of_precision(const std::string& precision) {
   return precision == "bf16" ? NumberFormat::bfloat16 : NumberFormat::float32;
 }
 
-std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination,
-                                                    const LockPatience& patience) {
+FolderLocks lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination, const LockPatience& patience) {
   std::set<fs::path> folders{(destination / "").parent_path()};  // "new/" is "new"
   for (const PlannedFile& file : files) folders.insert(file.path.parent_path());
-  std::vector<std::unique_ptr<FileLock>> locks;
+  FolderLocks locks;
   for (const fs::path& folder : folders) locks.push_back(lock_to_write(folder, patience));
   return locks;
 }

@@ -32,9 +32,9 @@ std::vector<PlannedFile> missing_files(const std::vector<PlannedFile>& planned, 
 /// Of a file's precision, "fp32" or "bf16".
 NumberFormat format_of_precision(const std::string& precision);
 
+using FolderLocks = std::vector<std::unique_ptr<FileLock>>;
 /// Holds the folders that planned files are in: no other job writes there, and what a killed one has left there (step_….part) is gone.
 /// Errors: FileLock's.
-std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const std::filesystem::path& destination,
-                                                    const LockPatience& patience);
+FolderLocks lock_folders(const std::vector<PlannedFile>& files, const std::filesystem::path& destination, const LockPatience& patience);
 
 }  // namespace lawa

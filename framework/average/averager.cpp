@@ -43,8 +43,8 @@ std::vector<size_t> group_ends(const std::vector<PlannedFile>& files, int64_t by
 /// Makes and commits one group; progress(elements that are done, of so many) is told how far it is; adds what it moved to the totals.
 /// Returns the digests.
 std::vector<std::string> write_group(const Communicator& comm, const AveragingOutput& options, std::span<const PlannedFile> files,
-                                     const std::vector<Source>& sources, const std::function<void(int64_t, int64_t)>& progress,
-                                     AveragingTotals& totals) {
+                                     const std::vector<Source>& sources, const FolderLocks& locks,
+                                     const std::function<void(int64_t, int64_t)>& progress, AveragingTotals& totals) {
   const std::vector<Average> plan = averages_of(files);
   const AveragingOrder order = averaging_order(plan);
   const std::vector<Source> used = used_sources(plan, sources);
@@ -60,18 +60,31 @@ std::vector<std::string> write_group(const Communicator& comm, const AveragingOu
                             read_back.wrote(i, range);
                             written += std::ssize(values) * bytes_of(format);
                           }};
-  comm.together([&] {
-    for_each_piece(comm, mine, piece_elements(order, options.memory_bytes, block_size, most_elements), [&](Range range) {
-      average_piece(plan, order, range, rounding_to(format), io);
-      progress(range.end - mine.begin, mine.size());
+  const auto check_folders = [&](bool now) { std::ranges::for_each(locks, [&](const auto& lock) { lock->check(now); }); };
+  try {
+    comm.together([&] {
+      for_each_piece(comm, mine, piece_elements(order, options.memory_bytes, block_size, most_elements), [&](Range range) {
+        check_folders(false);
+        average_piece(plan, order, range, rounding_to(format), io);
+        progress(range.end - mine.begin, mine.size());
+      });
+      read_back.finish();
+      under_way.close();
     });
-    read_back.finish();
-    under_way.close();
-  });
-  if (options.fsync || comm.nodes() > 1) under_way.make_durable();  // else one node can't see what another one wrote
-  totals.bytes_read += comm.sum(readers.bytes());
-  totals.bytes_written += comm.sum(written);
-  return under_way.commit(options.fsync);
+    if (options.fsync || comm.nodes() > 1) under_way.make_durable();  // else one node can't see what another one wrote
+    comm.together([&] { check_folders(true); });
+    totals.bytes_read += comm.sum(readers.bytes());
+    totals.bytes_written += comm.sum(written);
+    return under_way.commit(options.fsync);
+  } catch (const Error&) {  // which all ranks have met
+    try {
+      comm.together([&] { check_folders(true); });
+    } catch (const Error&) {  // and this is why
+      under_way.leave();
+      throw;
+    }
+    throw;
+  }
 }
 
 /// work(), whose errors reach all ranks: when one leaves this, every rank has removed its parts, and may let others into the folder.
@@ -88,7 +101,7 @@ auto all_end_together(const Communicator& comm, Work&& work) {
 }  // namespace
 
 AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
-                               const std::vector<Source>& sources, Log& log,
+                               const std::vector<Source>& sources, Log& log, const FolderLocks& locks,
                                const std::function<void(size_t, const std::string&)>& committed) {
   AveragingTotals totals{.digests = std::vector<std::string>(files.size())};
   if (files.empty()) return totals;
@@ -107,7 +120,7 @@ AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& 
     const auto progress = [&](int64_t done, int64_t all) {
       log.progress(static_cast<int64_t>(group) * all + done, std::ssize(ends) * all, "elements of this rank");
     };
-    const auto digests = all_end_together(comm, [&] { return write_group(comm, options, some, sources, progress, totals); });
+    const auto digests = all_end_together(comm, [&] { return write_group(comm, options, some, sources, locks, progress, totals); });
     for (size_t i = 0; i < some.size(); ++i) {
       totals.digests[place[begin + i]] = digests[i];
       if (committed) committed(place[begin + i], digests[i]);

@@ -22,6 +22,8 @@ class GroupOfFiles {
   void make_durable() const;
   /// Completes the files and gives them their names. Returns their digests, on every rank. Collective.
   std::vector<std::string> commit(bool durably);
+  /// Another process has their folders now: nothing in there is removed.
+  void leave() { std::ranges::for_each(parts_, &PartGuard::keep); }
 
  private:
   /// The rank that lays a file out and seals it.

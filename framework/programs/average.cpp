@@ -71,7 +71,7 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   for (const Source& source : sources) steps.push_back(source.step);
   auto files = planned_files(config.averaging, averaging_plan(config.averaging, steps), sources, config.destination, config.output.precision);
   Log log(comm.root());
-  std::vector<std::unique_ptr<FileLock>> locks;
+  FolderLocks locks;
   comm.on_root([&] {
     locks = lock_folders(files, config.destination, LockPatience{.say = [&](const std::string& text) { log.line(text); }});
   });
@@ -87,7 +87,7 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
       const std::string digest = existing_average(comm, file.path).digest;
       if (comm.root()) print_line(file, sources, digest, true);
     }
-    totals = write_averages(comm, config.output, files, sources, log, [&](size_t i, const std::string& digest) {
+    totals = write_averages(comm, config.output, files, sources, log, locks, [&](size_t i, const std::string& digest) {
       ++done;
       if (comm.root()) print_line(files[i], sources, digest, false);
     });

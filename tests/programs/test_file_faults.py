@@ -178,6 +178,38 @@ def test_averages_that_are_finished_stay_when_the_job_ends(place, how):
     assert all(path.read_bytes() == text for path, text in before.items()), "not made again"
 
 
+def test_a_folder_that_another_job_has_taken_over_is_left_to_it(place):
+    """On a file system without locks, while the job stood still: when all is written and read back."""
+    process = start(*grid(), NO_LOCKS="1", **fault("SIGSTOP", "read", "step_00000060.weights.h5.part", "1", 0))
+    try:
+        deadline = time.monotonic() + 30
+        while not (still := [pid for pid in session(process.pid) if state(pid) == "T"]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        finished = sorted(Path("grid").rglob("step_*.json"))
+        folder = Path("grid/lawa_k002_nu000000")
+        for part in parts(folder):
+            part.unlink()
+        (folder / "step_00000060.weights.h5.part").write_text("the other job's")
+        (folder / "writer.lock.owner").write_text("node17 4711 88")
+        os.kill(still[0], signal.SIGCONT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        end(process)
+    errors = [line for line in err.splitlines() if line.startswith("lawa: error")]
+    assert process.returncode == 1 and len(errors) == 1, err
+    assert f"{folder}/writer.lock.owner: another process has taken over" in errors[0]
+    assert (folder / "step_00000060.weights.h5.part").read_text() == "the other job's"
+    assert (folder / "writer.lock.owner").exists() and sorted(Path("grid").rglob("step_*.json")) == finished != []
+
+
+def state(pid):
+    """Of a process: R, S, T, …; nothing where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 def kill_all(process, how):
     for pid in session(process.pid):
         try:
