@@ -54,37 +54,23 @@ std::vector<std::string> GroupOfFiles::commit(bool durably) {
   return digests;
 }
 
-void ReadBack::Queue::push(Part part) {
-  parts.push_back(part);
-  elements += part.range.size();
-}
-ReadBack::Part ReadBack::Queue::pop() {
-  const Part part = parts.front();
-  parts.pop_front();
-  elements -= part.range.size();
-  return part;
-}
-
 void ReadBack::wrote(size_t i, Range range) {
   if (from_disk_) files_[i].begin_writing_back(range);
   if (!verify_) return;
-  if (from_disk_) written_.push({i, range});
-  else files_[i].verify(range);
-  while (written_.elements > lag) bring_back();
-  while (on_the_way_.elements > lag) verify();
+  written_.push({i, range});
+  catch_up(from_disk_ ? lag : 0);
 }
-void ReadBack::finish() {
-  while (!written_.parts.empty()) bring_back();
-  while (!on_the_way_.parts.empty()) verify();
-}
-void ReadBack::bring_back() {
-  const Part part = written_.pop();
-  files_[part.file].bring_back(part.range);
-  on_the_way_.push(part);
-}
-void ReadBack::verify() {
-  const Part part = on_the_way_.pop();
-  files_[part.file].verify(part.range);
+
+void ReadBack::catch_up(int64_t behind) {
+  while (written_.elements > behind) {
+    const Part part = written_.pop();
+    if (from_disk_) files_[part.file].bring_back(part.range);
+    on_the_way_.push(part);
+  }
+  while (on_the_way_.elements > behind) {
+    const Part part = on_the_way_.pop();
+    files_[part.file].verify(part.range);
+  }
 }
 
 }  // namespace lawa::detail

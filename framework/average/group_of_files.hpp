@@ -45,7 +45,7 @@ class ReadBack {
   ReadBack(GroupOfFiles& files, const AveragingOutput& options) : files_(files), verify_(options.verify), from_disk_(options.fsync) {}
 
   void wrote(size_t i, Range range);
-  void finish();
+  void finish() { catch_up(0); }
 
  private:
   static constexpr int64_t lag = int64_t{1} << 24;  ///< elements: 64 MB
@@ -56,11 +56,19 @@ class ReadBack {
   struct Queue {
     std::deque<Part> parts{};
     int64_t elements = 0;
-    void push(Part part);
-    Part pop();
+    void push(Part part) {
+      parts.push_back(part);
+      elements += part.range.size();
+    }
+    Part pop() {
+      const Part part = parts.front();
+      parts.pop_front();
+      elements -= part.range.size();
+      return part;
+    }
   };
-  void bring_back();
-  void verify();
+  /// Until at most so many elements are in each of the queues.
+  void catch_up(int64_t behind);
 
   GroupOfFiles& files_;
   bool verify_, from_disk_;

@@ -45,16 +45,10 @@ FileRest rest_of(const ByteFile& file, const std::map<std::string, Range>& array
     LAWA_CHECK(range.begin >= at && range.end >= range.begin && range.end <= file.size(), file.path().string(), ": arrays overlap or lie outside");
     const size_t before = rest.bytes.size();
     rest.bytes.resize(before + static_cast<size_t>(range.begin - at));
-    file.read(at, std::span(rest.bytes).subspan(before));
+    file.read(at, std::as_writable_bytes(std::span(rest.bytes).subspan(before)));
     at = range.end;
   }
   return rest;
-}
-
-std::string digest_of(const FileRest& rest) {
-  Digest digest;
-  digest.add(rest.bytes);
-  return digest.hex();
 }
 
 }  // namespace
@@ -66,12 +60,12 @@ std::span<const std::byte> FileRest::at(Range place) const {
     if (array.end <= place.begin) begin -= array.size();
   }
   LAWA_CHECK(begin >= 0 && begin + place.size() <= std::ssize(bytes), "bytes behind a file's end");
-  return std::span(bytes).subspan(static_cast<size_t>(begin), static_cast<size_t>(place.size()));
+  return std::as_bytes(std::span(bytes).subspan(static_cast<size_t>(begin), static_cast<size_t>(place.size())));
 }
 
 FileRecord describe_file(const fs::path& path, const std::map<std::string, Range>& arrays) {
   const ByteFile file(path, ByteFile::Mode::read);
-  return {path.filename().string(), file.size(), arrays, digest_of(rest_of(file, arrays))};
+  return {path.filename().string(), file.size(), arrays, hash128(rest_of(file, arrays).bytes)};
 }
 
 FileRest verify_file(const fs::path& folder, const FileRecord& record) {
@@ -81,7 +75,7 @@ FileRest verify_file(const fs::path& folder, const FileRecord& record) {
   LAWA_CHECK(bytes == record.bytes, path.string(), ": has ", bytes, " bytes, and its commit record says ", record.bytes,
              bytes < record.bytes ? " (truncated)" : "");
   FileRest rest = rest_of(ByteFile(path, ByteFile::Mode::read), record.arrays);
-  LAWA_CHECK(digest_of(rest) == record.digest, path.string(), ": is damaged outside its arrays (its commit record's digest doesn't verify)");
+  LAWA_CHECK(hash128(rest.bytes) == record.digest, path.string(), ": is damaged outside its arrays (its commit record's digest doesn't verify)");
   return rest;
 }
 

@@ -29,8 +29,8 @@ FileRecord describe_file(const std::filesystem::path& path, const std::map<std::
 
 /// What a file holds outside its arrays, read once: texts, checksums, HDF5's own books.
 struct FileRest {
-  std::vector<std::byte> bytes;  ///< one behind the other
-  std::vector<Range> arrays;     ///< the bytes of the file that aren't among them, ascending
+  std::string bytes;          ///< one behind the other
+  std::vector<Range> arrays;  ///< the bytes of the file that aren't among them, ascending
 
   /// Some bytes of the file. Errors: they aren't all here.
   std::span<const std::byte> at(Range place) const;

@@ -126,6 +126,12 @@ void check_same_layout(const ParameterTable& file, const ParameterTable& model, 
   fail(__FILE__, __LINE__, path, ": is of another model: ", a.size(), " tensors where this model has ", b.size());
 }
 
+std::pair<std::string, std::string> hint_of(const std::string& text, const std::string& place) {
+  const size_t equals = text.find('=');
+  LAWA_CHECK(equals != text.npos && equals > 0 && equals + 1 < text.size(), place, ": \"", text, "\" isn't of the form name=value");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
 FileRecord write_shards(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header,
                         const ShardLayout& layout, const std::vector<ShardArray>& arrays, const WriteOptions& options) {
   ShardWriter writer(comm, path, header, layout, arrays, options);

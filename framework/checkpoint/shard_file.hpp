@@ -24,6 +24,9 @@ struct WriteOptions {
   int64_t transfer_elements = int64_t{1} << 27;  ///< of one collective call of HDF5: at most 1 GiB a rank
 };
 
+/// Name and value of a hint for MPI-IO, "cb_nodes=4". Errors: it isn't of that form; `place` says where it stands.
+std::pair<std::string, std::string> hint_of(const std::string& text, const std::string& place);
+
 /// Writes what each rank owns of some arrays as one file; returns its record. Collective. Errors reach all ranks, and nothing stays of
 /// a file that isn't whole.
 FileRecord write_shards(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header,
