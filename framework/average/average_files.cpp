@@ -136,10 +136,9 @@ void check_destination(const std::vector<PlannedFile>& files, const fs::path& de
   }
 }
 
-std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination,
-                                                    const LockPatience& patience) {
+FolderLocks lock_folders(const std::vector<PlannedFile>& files, const fs::path& destination, const LockPatience& patience) {
   const std::set<fs::path> folders = folders_of(files, destination);
-  std::vector<std::unique_ptr<FileLock>> locks;
+  FolderLocks locks;
   for (const fs::path& folder : folders) locks.push_back(lock_to_write(folder, patience));
   return locks;
 }

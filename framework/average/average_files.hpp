@@ -37,9 +37,9 @@ NumberFormat format_of_precision(const std::string& precision);
 void check_destination(const std::vector<PlannedFile>& files, const std::filesystem::path& destination, const std::vector<Source>& sources,
                        const std::vector<std::string>& places);
 
+using FolderLocks = std::vector<std::unique_ptr<FileLock>>;
 /// Holds the folders that planned files are in: no other job writes there, and what a killed one has left there (step_….part) is gone.
 /// Errors: FileLock's.
-std::vector<std::unique_ptr<FileLock>> lock_folders(const std::vector<PlannedFile>& files, const std::filesystem::path& destination,
-                                                    const LockPatience& patience);
+FolderLocks lock_folders(const std::vector<PlannedFile>& files, const std::filesystem::path& destination, const LockPatience& patience);
 
 }  // namespace lawa

@@ -44,17 +44,16 @@ std::vector<size_t> group_ends(const std::vector<PlannedFile>& files, int64_t by
 /// Makes and commits one group; progress(elements that are done, of so many) is told how far it is; adds what it moved to the totals.
 /// Returns the digests.
 std::vector<std::string> write_group(const Communicator& comm, const AveragingOutput& options, std::span<const PlannedFile> files,
-                                     const std::vector<Source>& sources, const std::function<void(int64_t, int64_t)>& progress,
-                                     AveragingTotals& totals) {
+                                     const std::vector<Source>& sources, const FolderLocks& locks,
+                                     const std::function<void(int64_t, int64_t)>& progress, AveragingTotals& totals) {
   const std::vector<Average> plan = averages_of(files);
   const AveragingOrder order = averaging_order(plan);
   const std::vector<Source> used = used_sources(plan, sources);
-  const ShardLayout layout(used[0].table->size(), comm.rank(), comm.size());
+  const Range mine = owned_range(comm, used[0].table->size());
   const NumberFormat format = format_of_precision(options.precision);
   GroupOfFiles under_way(comm, files, sources, options);
   SourceReaders readers(used, options.allow_nonfinite);
   ReadBack read_back(under_way, options);
-  const int64_t first = owned_range(layout).begin;
   int64_t written = 0;
   const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { readers.read(step, range, out); },
                           [&](size_t i, Range range, std::span<const float> values) {
@@ -63,18 +62,31 @@ std::vector<std::string> write_group(const Communicator& comm, const AveragingOu
                             written += std::ssize(values) * bytes_of(format);
                           },
                           beyond(format, *used[0].table)};
-  comm.together([&] {
-    for_each_piece(layout, piece_elements(order, options.memory_bytes, block_size, most_elements), [&](Range range) {
-      average_piece(plan, order, range, rounding_to(format), io);
-      progress(range.end - first, layout.mine_size());
+  const auto check_folders = [&](bool now) { std::ranges::for_each(locks, [&](const auto& lock) { lock->check(now); }); };
+  try {
+    comm.together([&] {
+      for_each_piece(comm, mine, piece_elements(order, options.memory_bytes, block_size, most_elements), [&](Range range) {
+        check_folders(false);
+        average_piece(plan, order, range, rounding_to(format), io);
+        progress(range.end - mine.begin, mine.size());
+      });
+      read_back.finish();
+      under_way.close();
     });
-    read_back.finish();
-    under_way.close();
-  });
-  if (options.fsync || comm.nodes() > 1) under_way.make_durable();  // else one node can't see what another one wrote
-  totals.bytes_read += comm.sum(readers.bytes());
-  totals.bytes_written += comm.sum(written);
-  return under_way.commit(options.fsync);
+    if (options.fsync || comm.nodes() > 1) under_way.make_durable();  // else one node can't see what another one wrote
+    comm.together([&] { check_folders(true); });
+    totals.bytes_read += comm.sum(readers.bytes());
+    totals.bytes_written += comm.sum(written);
+    return under_way.commit(options.fsync);
+  } catch (const Error&) {  // which all ranks have met
+    try {
+      comm.together([&] { check_folders(true); });
+    } catch (const Error&) {  // and this is why
+      under_way.leave();
+      throw;
+    }
+    throw;
+  }
 }
 
 /// work(), whose errors reach all ranks: when one leaves this, every rank has removed its parts, and may let others into the folder.
@@ -95,7 +107,7 @@ int64_t max_shard_bytes(const AveragingOutput& options) {
 }
 
 AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
-                               const std::vector<Source>& all_sources, Log& log,
+                               const std::vector<Source>& all_sources, Log& log, const FolderLocks& locks,
                                const std::function<void(size_t, const std::string&)>& committed) {
   AveragingTotals totals{.digests = std::vector<std::string>(files.size())};
   if (files.empty()) return totals;
@@ -115,7 +127,7 @@ AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& 
     const auto progress = [&](int64_t done, int64_t all) {
       log.progress(static_cast<int64_t>(group) * all + done, std::ssize(ends) * all, "elements of this rank");
     };
-    const auto digests = all_end_together(comm, [&] { return write_group(comm, options, some, sources, progress, totals); });
+    const auto digests = all_end_together(comm, [&] { return write_group(comm, options, some, sources, locks, progress, totals); });
     for (size_t i = 0; i < some.size(); ++i) {
       totals.digests[place[begin + i]] = digests[i];
       if (committed) committed(place[begin + i], digests[i]);
@@ -159,7 +171,7 @@ std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& opti
     const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { readers.read(step, range, out); },
                             [&](size_t, Range, std::span<const float> values) { add_checksums(values, format, sums); },
                             beyond(format, *used[0].table)};
-    for_each_piece(ShardLayout(used[0].table->size(), comm.rank(), comm.size()),
+    for_each_piece(comm, owned_range(comm, used[0].table->size()),
                    piece_elements(order, options.memory_bytes, block_size, most_elements),
                    [&](Range range) { average_piece(plan, order, range, rounding_to(format), io); });
   });
@@ -167,27 +179,19 @@ std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& opti
 }
 
 ExistingAverage existing_average(const Communicator& comm, const fs::path& path) {
-  std::string words;
-  const PlacedFile file = open_on_root(comm, [&] {
-    PlacedFile opened = format_of(path).open(path);
-    const ParameterTable& means = opened.means.size() > 0 ? opened.means : opened.header.table;
-    words = Json{{"average", in_todays_words(opened.average)}, {"digest", opened.digest}, {"means", means.to_json()}}.dump();
-    return opened;
-  });
-  const Json found = Json::parse(comm.broadcast(words));
-  LAWA_CHECK(!found["average"].is_null(), path.string(), ": isn't an average (it names no members)");
-  ParameterTable means = ParameterTable::from_json(found["means"], path.string());
+  PlacedFile file = open_on_root(comm, [&] { return format_of(path).open(path); });
+  LAWA_CHECK(!file.average.is_null(), path.string(), ": isn't an average (it names no members)");
+  ParameterTable& means = file.means.size() > 0 ? file.means : file.header.table;
   std::vector<uint64_t> sums;
   comm.together([&] {
     OpenFiles open(ByteFile::Mode::read);
     PlacedReader reader(open, path, file.places(file.digested()), means);
-    for (const auto& owned : ShardLayout(means.size(), comm.rank(), comm.size()).mine())
-      std::ranges::copy(reader.checksums_of(owned.range), std::back_inserter(sums));
+    for_each_piece(comm, owned_range(comm, means.size()), most_elements,
+                   [&](Range piece) { std::ranges::copy(reader.checksums_of(piece), std::back_inserter(sums)); });
   });
   const std::string digest = joint_digest(comm, sums);
-  LAWA_CHECK(digest == found["digest"], path.string(), ": is damaged: its numbers have the digest ", digest, ", and it names ",
-             found["digest"].get<std::string>());
-  return {found["average"], digest, std::move(means)};
+  LAWA_CHECK(digest == file.digest, path.string(), ": is damaged: its numbers have the digest ", digest, ", and it names ", file.digest);
+  return {in_todays_words(file.average), digest, std::move(means)};
 }
 
 }  // namespace lawa

@@ -44,9 +44,11 @@ struct AveragingTotals {
 /// at its end. Groups are so large that little is read twice: what the windows of two groups share. Collective. The bytes depend
 /// neither on the number of ranks nor on the order of the sources. Errors (a damaged, missing or non-finite source, a full disk, Stopped)
 /// reach all ranks; then nothing is left of the files of the group that was under way, unless the error comes while they get their
-/// names, and none that isn't whole in any case. `committed`, if given, is told of each file and its digest, on every rank.
+/// names, and none that isn't whole in any case. `locks`, rank 0's, are looked at on the way and before files get their names: where another
+/// process has taken a folder over, that is an error, and what is in the folder is left to it. `committed`, if given, is told of each file
+/// and its digest, on every rank.
 AveragingTotals write_averages(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
-                               const std::vector<Source>& sources, Log& log,
+                               const std::vector<Source>& sources, Log& log, const FolderLocks& locks = {},
                                const std::function<void(size_t, const std::string&)>& committed = {});
 
 /// The digest of the average that a description asks for, made again from the sources and written nowhere. Collective. Errors: a

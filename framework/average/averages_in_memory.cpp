@@ -29,8 +29,7 @@ void for_each_average(const Communicator& comm, const AveragingOutput& options, 
   const AveragingPiece io{
       [&](int64_t step, Range range, std::span<float> out) {
         comm.together([&] {
-          detail::for_each_piece(range, detail::most_elements, [&](Range piece) {
-            stop_if_requested();
+          detail::for_each_piece(comm, range, detail::most_elements, [&](Range piece) {
             readers.read(step, piece, out.subspan(static_cast<size_t>(piece.begin - range.begin), static_cast<size_t>(piece.size())));
           });
         });
@@ -43,7 +42,7 @@ void for_each_average(const Communicator& comm, const AveragingOutput& options, 
         use({header_of(comm, files[i], sources), values, detail::joint_digest(comm, sums)});
       },
       detail::beyond(format, *sources[0].table)};
-  average_piece(plan, order, detail::owned_range(layout), detail::rounding_to(format), io);
+  average_piece(plan, order, detail::owned_range(comm, sources[0].table->size()), detail::rounding_to(format), io);
 }
 
 }  // namespace lawa

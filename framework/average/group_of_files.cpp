@@ -1,7 +1,6 @@
 #include "average/group_of_files.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <ranges>
 
 #include "core/error.hpp"
@@ -48,25 +47,16 @@ GroupOfFiles::GroupOfFiles(const Communicator& comm, std::span<const PlannedFile
 
 void GroupOfFiles::make_durable() const {
   comm_.together([&] {
-    for (auto i = static_cast<size_t>(comm_.rank_on_node()); i < files_.size(); i += static_cast<size_t>(comm_.ranks_on_node()))
+    for (auto i = static_cast<size_t>(comm_.rank_on_node()); i < files_.size(); i += static_cast<size_t>(comm_.ranks_on_node())) {
+      comm_.end_if_another_failed();
       make_all_durable(part_of(files_[i].path));
+    }
   });
 }
 
-/// On its owner: all ranks', in the order of the ranks, which is that of the elements.
-std::vector<uint64_t> GroupOfFiles::gathered_checksums(size_t i) const {
-  const std::vector<uint64_t> mine = writers_[i].checksums();
-  std::vector<uint64_t> all;
-  for (const std::string& part : comm_.gather_on(owner(i), {reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(uint64_t)})) {
-    all.resize(all.size() + part.size() / sizeof(uint64_t));
-    std::memcpy(all.data() + all.size() - part.size() / sizeof(uint64_t), part.data(), part.size());
-  }
-  return all;
-}
-
 std::vector<std::string> GroupOfFiles::commit(bool durably) {
-  std::vector<std::vector<uint64_t>> checksums;
-  for (size_t i = 0; i < files_.size(); ++i) checksums.push_back(gathered_checksums(i));
+  std::vector<std::vector<uint64_t>> checksums;  // of each file, on its owner: all ranks', in the order of the elements
+  for (size_t i = 0; i < files_.size(); ++i) checksums.push_back(comm_.gather_on(owner(i), writers_[i].checksums()));
   Json mine = Json::array();
   comm_.together([&] {
     for (const auto& [i, file] : laid_out_) {
@@ -81,37 +71,23 @@ std::vector<std::string> GroupOfFiles::commit(bool durably) {
   return digests;
 }
 
-void ReadBack::Queue::push(Part part) {
-  parts.push_back(part);
-  elements += part.range.size();
-}
-ReadBack::Part ReadBack::Queue::pop() {
-  const Part part = parts.front();
-  parts.pop_front();
-  elements -= part.range.size();
-  return part;
-}
-
 void ReadBack::wrote(size_t i, Range range) {
   if (from_disk_) files_[i].begin_writing_back(range);
   if (!verify_) return;
-  if (from_disk_) written_.push({i, range});
-  else files_[i].verify(range);
-  while (written_.elements > lag) bring_back();
-  while (on_the_way_.elements > lag) verify();
+  written_.push({i, range});
+  catch_up(from_disk_ ? lag : 0);
 }
-void ReadBack::finish() {
-  while (!written_.parts.empty()) bring_back();
-  while (!on_the_way_.parts.empty()) verify();
-}
-void ReadBack::bring_back() {
-  const Part part = written_.pop();
-  files_[part.file].bring_back(part.range);
-  on_the_way_.push(part);
-}
-void ReadBack::verify() {
-  const Part part = on_the_way_.pop();
-  files_[part.file].verify(part.range);
+
+void ReadBack::catch_up(int64_t behind) {
+  while (written_.elements > behind) {
+    const Part part = written_.pop();
+    if (from_disk_) files_[part.file].bring_back(part.range);
+    on_the_way_.push(part);
+  }
+  while (on_the_way_.elements > behind) {
+    const Part part = on_the_way_.pop();
+    files_[part.file].verify(part.range);
+  }
 }
 
 }  // namespace lawa::detail

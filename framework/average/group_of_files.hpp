@@ -22,12 +22,13 @@ class GroupOfFiles {
   void make_durable() const;
   /// Completes the files and gives them their names. Returns their digests, on every rank. Collective.
   std::vector<std::string> commit(bool durably);
+  /// Another process has their folders now: nothing in there is removed.
+  void leave() { std::ranges::for_each(parts_, &PartGuard::keep); }
 
  private:
   /// The rank that lays a file out and seals it.
   int owner(size_t i) const { return static_cast<int>(i % static_cast<size_t>(comm_.size())); }
   bool is_mine(size_t i) const { return owner(i) == comm_.rank(); }
-  std::vector<uint64_t> gathered_checksums(size_t i) const;
 
   const Communicator& comm_;
   std::span<const PlannedFile> files_;
@@ -44,7 +45,7 @@ class ReadBack {
   ReadBack(GroupOfFiles& files, const AveragingOutput& options) : files_(files), verify_(options.verify), from_disk_(options.fsync) {}
 
   void wrote(size_t i, Range range);
-  void finish();
+  void finish() { catch_up(0); }
 
  private:
   static constexpr int64_t lag = int64_t{1} << 24;  ///< elements: 64 MB
@@ -55,11 +56,19 @@ class ReadBack {
   struct Queue {
     std::deque<Part> parts{};
     int64_t elements = 0;
-    void push(Part part);
-    Part pop();
+    void push(Part part) {
+      parts.push_back(part);
+      elements += part.range.size();
+    }
+    Part pop() {
+      const Part part = parts.front();
+      parts.pop_front();
+      elements -= part.range.size();
+      return part;
+    }
   };
-  void bring_back();
-  void verify();
+  /// Until at most so many elements are in each of the queues.
+  void catch_up(int64_t behind);
 
   GroupOfFiles& files_;
   bool verify_, from_disk_;

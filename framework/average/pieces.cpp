@@ -3,7 +3,6 @@
 #include <iterator>
 
 #include "checkpoint/placed_file.hpp"
-#include "core/hash.hpp"
 #include "core/log.hpp"
 
 namespace lawa::detail {
@@ -18,10 +17,7 @@ void add_checksums(std::span<const float> values, NumberFormat format, std::vect
 }
 
 std::string joint_digest(const Communicator& comm, const std::vector<uint64_t>& mine) {
-  Digest digest;
-  for (const std::string& part : comm.gather_on(0, {reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(uint64_t)}))
-    digest.add(std::as_bytes(std::span(part)));
-  return comm.broadcast(digest.hex());
+  return comm.broadcast(digest_of(comm.gather_on(0, mine)));
 }
 
 }  // namespace lawa::detail

@@ -26,9 +26,9 @@ inline auto beyond(NumberFormat format, const ParameterTable& table) {
   };
 }
 
-/// What a rank owns, in one piece; empty where it owns nothing.
-inline Range owned_range(const ShardLayout& layout) {
-  const auto mine = layout.mine();
+/// What this rank owns of 0..size-1 by ShardLayout, in one piece; empty where it owns nothing.
+inline Range owned_range(const Communicator& comm, int64_t size) {
+  const auto mine = ShardLayout(size, comm.rank(), comm.size()).mine();
   return mine.empty() ? Range{0, 0} : mine[0].range;
 }
 
@@ -40,14 +40,15 @@ template <class F>
 void for_each_piece(Range range, int64_t elements, F&& f) {
   for (int64_t begin = range.begin; begin < range.end; begin += elements) f(Range{begin, std::min(begin + elements, range.end)});
 }
-/// f(piece) for consecutive pieces of what this rank owns. Errors: Stopped, on a rank that was asked to.
+/// The same within work of all ranks (Communicator::together), which ends at the next piece where one of them has failed or was asked to
+/// stop.
 template <class F>
-void for_each_piece(const ShardLayout& layout, int64_t elements, F&& f) {
-  for (const auto& owned : layout.mine())
-    for_each_piece(owned.range, elements, [&](Range piece) {
-      stop_if_requested();
-      f(piece);
-    });
+void for_each_piece(const Communicator& comm, Range range, int64_t elements, F&& f) {
+  for_each_piece(range, elements, [&](Range piece) {
+    stop_if_requested();
+    comm.end_if_another_failed();
+    f(piece);
+  });
 }
 
 /// Adds the checksums that values, from the beginning of a block on, have in a file.

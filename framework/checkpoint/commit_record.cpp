@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <regex>
 
+#include "core/byte_file.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/hash.hpp"
@@ -32,31 +33,50 @@ FileRecord FileRecord::from_json(const Json& json, const std::string& place) {
   }
 }
 
-FileRecord describe_file(const fs::path& path, const std::map<std::string, Range>& arrays) {
-  FileRecord record{path.filename().string(), static_cast<int64_t>(fs::file_size(path)), arrays, ""};
-  std::vector<Range> skipped;
-  for (const auto& [name, range] : arrays) skipped.push_back(range);
-  skipped.push_back({record.bytes, record.bytes});
-  std::ranges::sort(skipped, {}, &Range::begin);
-  Digest digest;
+namespace {
+
+FileRest rest_of(const ByteFile& file, const std::map<std::string, Range>& arrays) {
+  FileRest rest;
+  for (const auto& [name, range] : arrays) rest.arrays.push_back(range);
+  rest.arrays.push_back({file.size(), file.size()});
+  std::ranges::sort(rest.arrays, {}, &Range::begin);
   int64_t at = 0;
-  for (const Range& range : skipped) {
-    LAWA_CHECK(range.begin >= at && range.end >= range.begin && range.end <= record.bytes, path.string(), ": arrays overlap or lie outside");
-    add_file_bytes(digest, path, static_cast<uint64_t>(at), static_cast<uint64_t>(range.begin));
+  for (const Range& range : rest.arrays) {
+    LAWA_CHECK(range.begin >= at && range.end >= range.begin && range.end <= file.size(), file.path().string(), ": arrays overlap or lie outside");
+    const size_t before = rest.bytes.size();
+    rest.bytes.resize(before + static_cast<size_t>(range.begin - at));
+    file.read(at, std::as_writable_bytes(std::span(rest.bytes).subspan(before)));
     at = range.end;
   }
-  record.digest = digest.hex();
-  return record;
+  return rest;
 }
 
-void verify_file(const fs::path& folder, const FileRecord& record) {
+}  // namespace
+
+std::span<const std::byte> FileRest::at(Range place) const {
+  int64_t begin = place.begin;
+  for (const Range& array : arrays) {
+    LAWA_CHECK(array.end <= place.begin || array.begin >= place.end, "bytes that overlap with an array");
+    if (array.end <= place.begin) begin -= array.size();
+  }
+  LAWA_CHECK(begin >= 0 && begin + place.size() <= std::ssize(bytes), "bytes behind a file's end");
+  return std::as_bytes(std::span(bytes).subspan(static_cast<size_t>(begin), static_cast<size_t>(place.size())));
+}
+
+FileRecord describe_file(const fs::path& path, const std::map<std::string, Range>& arrays) {
+  const ByteFile file(path, ByteFile::Mode::read);
+  return {path.filename().string(), file.size(), arrays, hash128(rest_of(file, arrays).bytes)};
+}
+
+FileRest verify_file(const fs::path& folder, const FileRecord& record) {
   const fs::path path = folder / record.name;
   LAWA_CHECK(fs::exists(path), path.string(), ": is missing, and its commit record names it");
   const auto bytes = static_cast<int64_t>(fs::file_size(path));
   LAWA_CHECK(bytes == record.bytes, path.string(), ": has ", bytes, " bytes, and its commit record says ", record.bytes,
              bytes < record.bytes ? " (truncated)" : "");
-  LAWA_CHECK(describe_file(path, record.arrays).digest == record.digest, path.string(),
-             ": is damaged outside its arrays (its commit record's digest doesn't verify)");
+  FileRest rest = rest_of(ByteFile(path, ByteFile::Mode::read), record.arrays);
+  LAWA_CHECK(hash128(rest.bytes) == record.digest, path.string(), ": is damaged outside its arrays (its commit record's digest doesn't verify)");
+  return rest;
 }
 
 Json CommitRecord::to_json() const {
@@ -169,19 +189,21 @@ std::vector<fs::path> weights_files(const std::vector<std::string>& places) {
       for (const fs::path& inner : folders_in(folder)) add_checkpoints(inner, files);
     LAWA_CHECK(files.size() > before, place.string(), ": holds no checkpoint with a commit record (step_….json) and no .safetensors");
   }
+  std::ranges::for_each(files, check_is_utf8);
   return files;
 }
 
-void verify_by_record(const fs::path& file) {
+std::optional<FileRest> verify_by_record(const fs::path& file) {
   const std::string name = file.filename().string();
   for (const std::string suffix : {".weights.h5", ".state.h5"}) {
     if (!name.ends_with(suffix)) continue;
     const fs::path path = file.parent_path() / (name.substr(0, name.size() - suffix.size()) + ".json");
-    if (!fs::exists(path)) return;
+    if (!fs::exists(path)) continue;
     const CommitRecord record = read_record(path);
-    if (record.weights.name == name) verify_file(file.parent_path(), record.weights);
-    if (record.state && record.state->name == name) verify_file(file.parent_path(), *record.state);
+    if (record.weights.name == name) return verify_file(file.parent_path(), record.weights);
+    if (record.state && record.state->name == name) return verify_file(file.parent_path(), *record.state);
   }
+  return std::nullopt;
 }
 
 }  // namespace lawa

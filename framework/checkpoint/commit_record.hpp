@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,17 @@ struct FileRecord {
 
 /// Measures a file: size, and the digest of what lies outside `arrays`.
 FileRecord describe_file(const std::filesystem::path& path, const std::map<std::string, Range>& arrays);
-/// Errors: the file in `folder` is missing, has another size, or another digest.
-void verify_file(const std::filesystem::path& folder, const FileRecord& record);
+
+/// What a file holds outside its arrays, read once: texts, checksums, HDF5's own books.
+struct FileRest {
+  std::string bytes;          ///< one behind the other
+  std::vector<Range> arrays;  ///< the bytes of the file that aren't among them, ascending
+
+  /// Some bytes of the file. Errors: they aren't all here.
+  std::span<const std::byte> at(Range place) const;
+};
+/// Errors: the file in `folder` is missing, has another size, or another digest. Returns what was read for that.
+FileRest verify_file(const std::filesystem::path& folder, const FileRecord& record);
 
 /// What a run that was asked to stop has left open.
 struct OpenEnds {
@@ -66,7 +76,8 @@ std::vector<int64_t> state_steps(const std::filesystem::path& folder);
 /// doesn't exist or holds no checkpoint.
 std::vector<std::filesystem::path> weights_files(const std::vector<std::string>& places);
 
-/// Verifies a weights or a state file by the record beside it, if it has one that names it; without a record the file's own digests must do.
-void verify_by_record(const std::filesystem::path& file);
+/// Verifies a weights or a state file by the record beside it, if it has one that names it; without a record (nothing is returned) the
+/// file's own digests must do.
+std::optional<FileRest> verify_by_record(const std::filesystem::path& file);
 
 }  // namespace lawa

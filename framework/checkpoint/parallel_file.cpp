@@ -1,6 +1,6 @@
 #include "checkpoint/parallel_file.hpp"
 
-#include "checkpoint/hdf5.hpp"
+#include "checkpoint/shard_file.hpp"
 #include "comm/mpi.hpp"
 
 namespace lawa {
@@ -52,59 +52,44 @@ Handle selection_of(hid_t dataset, const std::string& path, const std::vector<Ra
 
 }  // namespace
 
-std::pair<std::string, std::string> hint_of(const std::string& text, const std::string& place) {
-  const size_t equals = text.find('=');
-  LAWA_CHECK(equals != text.npos && equals > 0 && equals + 1 < text.size(), place, ": \"", text, "\" isn't of the form name=value");
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
-struct ParallelFile::State {
-  const Communicator& comm;
-  std::string part;
-  Handle file{};
-};
-
 ParallelFile::ParallelFile(const Communicator& comm, const std::filesystem::path& part, const std::vector<std::string>& hints)
-    : state_(std::make_unique<State>(comm, part.string())) {
+    : comm_(comm), part_(part.string()) {
   h5::be_quiet();
   Handle access;
   comm.together([&] { ByteFile(part, ByteFile::Mode::update); });  // a rank that can't would leave the others waiting in MPI-IO
   comm.together([&] {
     access = h5::properties(H5P_FILE_ACCESS);
-    LAWA_H5(state_->part, H5Pset_fapl_mpio(access, mpi_comm(comm), Info(hints)));
+    LAWA_H5(part_, H5Pset_fapl_mpio(access, mpi_comm(comm), Info(hints)));
   });
-  comm.together([&] { state_->file = Handle(LAWA_H5(state_->part, H5Fopen(state_->part.c_str(), H5F_ACC_RDWR, access)), H5Fclose); });
+  comm.together([&] { file_ = Handle(LAWA_H5(part_, H5Fopen(part_.c_str(), H5F_ACC_RDWR, access)), H5Fclose); });
 }
-
-ParallelFile::~ParallelFile() = default;
 
 void ParallelFile::write(const std::string& array, NumberFormat format, const std::vector<Range>& ranges, std::span<const std::byte> stored,
                          int64_t elements, int64_t most_elements) {
-  const std::string& path = state_->part;
   const int64_t width = bytes_of(format), mine = std::ssize(stored) / width;
   Handle dataset, type, transfer;
-  state_->comm.together([&] {
-    dataset = Handle(LAWA_H5(path, H5Dopen2(state_->file, ("/" + array).c_str(), H5P_DEFAULT)), H5Dclose);
+  comm_.together([&] {
+    dataset = Handle(LAWA_H5(part_, H5Dopen2(file_, ("/" + array).c_str(), H5P_DEFAULT)), H5Dclose);
     type = h5::number_type(format);
     transfer = h5::properties(H5P_DATASET_XFER);
-    LAWA_H5(path, H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE));
+    LAWA_H5(part_, H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE));
   });
   for (int64_t begin = 0; begin < elements; begin += most_elements) {
     const Range some = intersect({begin, begin + most_elements}, {0, mine});
     Handle in_file, in_memory;
-    state_->comm.together([&] {
-      in_file = selection_of(dataset, path, part_of_ranges(ranges, some.begin, some.end));
+    comm_.together([&] {
+      in_file = selection_of(dataset, part_, part_of_ranges(ranges, some.begin, some.end));
       in_memory = h5::space(static_cast<hsize_t>(std::max<int64_t>(some.size(), 1)));
-      if (some.empty()) LAWA_H5(path, H5Sselect_none(in_memory));
+      if (some.empty()) LAWA_H5(part_, H5Sselect_none(in_memory));
     });
     const std::byte nothing{};
     const std::byte* const values = some.empty() ? &nothing : stored.data() + some.begin * width;
-    state_->comm.together([&] { LAWA_H5(path, H5Dwrite(dataset, type, in_memory, in_file, transfer, values)); });
+    comm_.together([&] { LAWA_H5(part_, H5Dwrite(dataset, type, in_memory, in_file, transfer, values)); });
   }
 }
 
 void ParallelFile::close() {
-  state_->comm.together([&] { LAWA_H5(state_->part, state_->file.close()); });
+  comm_.together([&] { LAWA_H5(part_, file_.close()); });
 }
 
 }  // namespace lawa

@@ -84,12 +84,13 @@ const Places& PlacedFile::places(const std::string& array) const {
 Json PlacedFile::to_json() const {
   Json places = Json::object();
   for (const auto& [name, array] : arrays) places[name] = array.to_json();
-  return {{"path", path.string()}, {"header", header.to_json()}, {"arrays", places}};
+  return {{"path", path.string()}, {"header", header.to_json()}, {"arrays", places}, {"digest", digest}, {"average", average}, {"means", means.to_json()}};
 }
 
 PlacedFile PlacedFile::from_json(const Json& json) {
   const std::string path = json.at("path");
-  PlacedFile file{.path = path, .header = FlatHeader::from_json(json.at("header"), path), .arrays = {}};
+  PlacedFile file{.path = path, .header = FlatHeader::from_json(json.at("header"), path), .arrays = {}, .digest = json.at("digest"),
+                  .average = json.at("average"), .means = ParameterTable::from_json(json.at("means"), path)};
   for (const auto& [name, places] : json.at("arrays").items()) file.arrays.emplace(name, Places::from_json(places));
   return file;
 }
@@ -190,13 +191,6 @@ void PlacedReader::read(Range range, std::span<double> out) {
   LAWA_CHECK(places_.format() == NumberFormat::float64, path_.string(), ": /", array_, " holds ", name_of(places_.format()), ", not float64");
   LAWA_CHECK(std::ssize(out) == range.size(), "room for ", out.size(), " of ", range.size(), " elements");
   read_stored(range, std::as_writable_bytes(out));
-}
-
-std::vector<uint64_t> PlacedReader::stored_checksums() const {
-  LAWA_CHECK(places_.checksums, path_.string(), ": /", array_, " has no checksums");
-  std::vector<uint64_t> sums(static_cast<size_t>(block_count(places_.size())));
-  open_[path_].read(*places_.checksums, std::as_writable_bytes(std::span(sums)));
-  return sums;
 }
 
 std::vector<uint64_t> PlacedReader::checksums_of(Range range) {

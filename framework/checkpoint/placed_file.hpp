@@ -108,7 +108,7 @@ struct PlacedFile {
   std::string digested() const { return arrays.contains("means") ? "means" : "weights"; }
   /// Errors: there is no such array.
   const Places& places(const std::string& array) const;
-  /// What other ranks need to read it: path, header, places.
+  /// What other ranks need to read it: path, header, places, digest, average.
   Json to_json() const;
   static PlacedFile from_json(const Json& json);
 };
@@ -133,8 +133,6 @@ class PlacedReader {
   /// beyond float32.
   void read(Range range, std::span<float> out);
   void read(Range range, std::span<double> out);
-  /// The checksums of all blocks, as they stand in the file.
-  std::vector<uint64_t> stored_checksums() const;
   /// Reads some elements, as read() does, and returns the checksums of their blocks.
   std::vector<uint64_t> checksums_of(Range range);
   /// Bytes of numbers that were read.

@@ -1,9 +1,7 @@
 #include "checkpoint/shard_file.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
-#include <sstream>
 
 #include "checkpoint/parallel_file.hpp"
 #include "core/files.hpp"
@@ -35,13 +33,11 @@ class ShardWriter {
   ShardWriter(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header, const ShardLayout& layout,
               const std::vector<ShardArray>& arrays, const WriteOptions& options)
       : comm_(comm), layout_(layout), options_(options), part_(part_of(path)), guard_(path, comm.root()) {
-    std::string places;
-    comm.on_root([&] {
+    const Json places = from_root(comm, [&] {
       file_ = lay_out_flat_file(path, header, specs_of(arrays));
-      places = file_.to_json().at("arrays").dump();
+      return file_.to_json().at("arrays");
     });
-    const Json arrays_places = Json::parse(comm.broadcast(places));
-    for (const auto& [name, array] : arrays_places.items()) file_.arrays[name] = Places::from_json(array);
+    for (const auto& [name, array] : places.items()) file_.arrays[name] = Places::from_json(array);
     if (options.through_hdf5) through_hdf5_.emplace(comm, part_, options.hints);
   }
 
@@ -55,9 +51,7 @@ class ShardWriter {
     if (options_.fsync || comm_.nodes() > 1) comm_.together([&] {  // each node has written pages of its own
       if (comm_.rank_on_node() == 0) make_durable(part_);
     });
-    std::string record;
-    comm_.on_root([&] { record = seal_flat_file(file_, checksums_, options_.fsync).to_json().dump(); });
-    return FileRecord::from_json(Json::parse(comm_.broadcast(record)), file_.path.string());
+    return FileRecord::from_json(from_root(comm_, [&] { return seal_flat_file(file_, checksums_, options_.fsync).to_json(); }), part_.string());
   }
 
  private:
@@ -98,18 +92,17 @@ class ShardWriter {
 
   /// Every rank's checksums, at their places, on rank 0, which will write them at once.
   void gather_checksums(const std::string& array, const std::vector<uint64_t>& mine) {
-    const auto all = comm_.gather_on(0, {reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(uint64_t)});
+    const std::vector<uint64_t> all = comm_.gather_on(0, mine);
     if (!comm_.root()) return;
     std::vector<uint64_t>& sums = checksums_[array];
-    sums.resize(static_cast<size_t>(block_count(layout_.size())));
-    for (int rank = 0; rank < comm_.size(); ++rank) {
-      const char* from = all[static_cast<size_t>(rank)].data();
+    sums.resize(all.size());
+    auto from = all.begin();
+    for (int rank = 0; rank < comm_.size(); ++rank)
       for (const auto& owned : layout_.owned(rank)) {
-        const auto bytes = static_cast<size_t>(block_count(owned.range.size())) * sizeof(uint64_t);
-        std::memcpy(sums.data() + owned.range.begin / block_size, from, bytes);
-        from += bytes;
+        const int64_t blocks = block_count(owned.range.size());
+        std::copy_n(from, blocks, sums.begin() + owned.range.begin / block_size);
+        from += blocks;
       }
-    }
   }
 
   const Communicator& comm_;
@@ -133,6 +126,12 @@ void check_same_layout(const ParameterTable& file, const ParameterTable& model, 
   fail(__FILE__, __LINE__, path, ": is of another model: ", a.size(), " tensors where this model has ", b.size());
 }
 
+std::pair<std::string, std::string> hint_of(const std::string& text, const std::string& place) {
+  const size_t equals = text.find('=');
+  LAWA_CHECK(equals != text.npos && equals > 0 && equals + 1 < text.size(), place, ": \"", text, "\" isn't of the form name=value");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
 FileRecord write_shards(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header,
                         const ShardLayout& layout, const std::vector<ShardArray>& arrays, const WriteOptions& options) {
   ShardWriter writer(comm, path, header, layout, arrays, options);
@@ -141,10 +140,14 @@ FileRecord write_shards(const Communicator& comm, const std::filesystem::path& p
   return writer.commit();
 }
 
-PlacedFile open_on_root(const Communicator& comm, const std::function<PlacedFile()>& open) {
+Json from_root(const Communicator& comm, const std::function<Json()>& find) {
   std::string text;
-  comm.on_root([&] { text = open().to_json().dump(); });
-  return PlacedFile::from_json(Json::parse(comm.broadcast(text)));
+  comm.on_root([&] { text = find().dump(); });
+  return Json::parse(comm.broadcast(text));
+}
+
+PlacedFile open_on_root(const Communicator& comm, const std::function<PlacedFile()>& open) {
+  return PlacedFile::from_json(from_root(comm, [&] { return open().to_json(); }));
 }
 
 void read_shard(const PlacedFile& file, const ShardLayout& layout, const ShardArray& array) {

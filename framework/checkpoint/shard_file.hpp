@@ -24,10 +24,16 @@ struct WriteOptions {
   int64_t transfer_elements = int64_t{1} << 27;  ///< of one collective call of HDF5: at most 1 GiB a rank
 };
 
+/// Name and value of a hint for MPI-IO, "cb_nodes=4". Errors: it isn't of that form; `place` says where it stands.
+std::pair<std::string, std::string> hint_of(const std::string& text, const std::string& place);
+
 /// Writes what each rank owns of some arrays as one file; returns its record. Collective. Errors reach all ranks, and nothing stays of
 /// a file that isn't whole.
 FileRecord write_shards(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header,
                         const ShardLayout& layout, const std::vector<ShardArray>& arrays, const WriteOptions& options = {});
+
+/// What rank 0 finds, on every rank. Collective; its errors reach all ranks.
+Json from_root(const Communicator& comm, const std::function<Json()>& find);
 
 /// Reads what each rank owns into local buffers. Collective; rank 0 opens the file for all. Errors (open_flat_file's, PlacedReader's; a
 /// table other than `table`) reach all ranks. Returns the file's header.

@@ -144,10 +144,11 @@ std::vector<std::string> cut(const std::string& all, const std::vector<int>& siz
   return texts;
 }
 
-/// Every rank's text size, on every rank.
-std::vector<int> sizes_of(const Communicator& comm, const std::string& text) {
-  LAWA_CHECK(comm.sum(static_cast<int64_t>(text.size())) <= INT32_MAX, "texts of more than 2^31 bytes can't be gathered");
-  return gather_values(comm, static_cast<int>(text.size()), MPI_INT);
+/// Every rank's size of a text or a list, on every rank.
+template <class Sized>
+std::vector<int> sizes_of(const Communicator& comm, const Sized& mine) {
+  LAWA_CHECK(comm.sum(static_cast<int64_t>(mine.size())) <= INT32_MAX, "more than 2^31 bytes or numbers can't be gathered");
+  return gather_values(comm, static_cast<int>(mine.size()), MPI_INT);
 }
 
 }  // namespace
@@ -160,12 +161,44 @@ std::vector<std::string> Communicator::gather(const std::string& text) const {
   return cut(all, sizes);
 }
 
-std::vector<std::string> Communicator::gather_on(int to, const std::string& text) const {
-  const auto sizes = sizes_of(*this, text), begins = begins_of(sizes);
-  std::string all(rank() == to ? static_cast<size_t>(begins.back()) : 0, '\0');
-  LAWA_MPI(MPI_Gatherv(text.data(), static_cast<int>(text.size()), MPI_CHAR, all.data(), sizes.data(), begins.data(), MPI_CHAR, to,
+std::vector<uint64_t> Communicator::gather_on(int to, const std::vector<uint64_t>& mine) const {
+  const auto sizes = sizes_of(*this, mine), begins = begins_of(sizes);
+  std::vector<uint64_t> all(rank() == to ? static_cast<size_t>(begins.back()) : 0);
+  LAWA_MPI(MPI_Gatherv(mine.data(), static_cast<int>(mine.size()), MPI_UINT64_T, all.data(), sizes.data(), begins.data(), MPI_UINT64_T, to,
                        mpi_comm(*this)));
-  return rank() == to ? cut(all, sizes) : std::vector<std::string>{};
+  return all;
+}
+
+namespace {
+
+/// What ends a rank's work where another's has failed, which says why.
+struct AnotherFailed {};
+
+constexpr int notice_tag = 1;  // the messages of reduce_scatter_sum have 0
+
+/// Tells all other ranks that this one has failed: empty messages, which they look for while they work.
+std::vector<MPI_Request> send_notices(const Communicator& comm) {
+  std::vector<MPI_Request> sent;
+  for (int rank = 0; rank < comm.size(); ++rank)
+    if (rank != comm.rank()) LAWA_MPI(MPI_Isend(nullptr, 0, MPI_CHAR, rank, notice_tag, mpi_comm(comm), &sent.emplace_back(MPI_REQUEST_NULL)));
+  return sent;
+}
+
+/// Takes what the ranks that failed have sent to this one, and ends its own sending: the next work begins without notices. Collective.
+void end_notices(const Communicator& comm, bool failed, std::vector<MPI_Request>& sent) {
+  const auto all = gather_values(comm, failed ? 1 : 0, MPI_INT);
+  for (int rank = 0; rank < comm.size(); ++rank)
+    if (rank != comm.rank() && all[static_cast<size_t>(rank)] == 1)
+      LAWA_MPI(MPI_Recv(nullptr, 0, MPI_CHAR, rank, notice_tag, mpi_comm(comm), MPI_STATUS_IGNORE));
+  LAWA_MPI(MPI_Waitall(static_cast<int>(sent.size()), sent.data(), MPI_STATUSES_IGNORE));
+}
+
+}  // namespace
+
+void Communicator::end_if_another_failed() const {
+  int there = 0;
+  LAWA_MPI(MPI_Iprobe(MPI_ANY_SOURCE, notice_tag, mpi_comm(*this), &there, MPI_STATUS_IGNORE));
+  if (there != 0) throw AnotherFailed();
 }
 
 void Communicator::together(const std::function<void()>& work) const {
@@ -174,13 +207,17 @@ void Communicator::together(const std::function<void()>& work) const {
   int code = exit_error;
   try {
     work();
+  } catch (const AnotherFailed&) {
   } catch (const Error& error) {
     message = error.what(), place = error.place, code = error.exit_code, failed = true;
   } catch (const std::exception& error) {
     message = error.what(), place = "the standard library", failed = true;
   }
+  std::vector<MPI_Request> sent;
+  if (failed) sent = send_notices(*this);
   const int64_t lowest = -max(static_cast<int64_t>(failed ? -rank() : -size()));
   if (lowest == size()) return;
+  end_notices(*this, failed, sent);
   const auto from_lowest = [&](const std::string& text) { return gather(rank() == lowest ? text : "")[static_cast<size_t>(lowest)]; };
   message = from_lowest(message);
   place = from_lowest(place);

@@ -1,6 +1,7 @@
 // The ranks of a run, and all that passes between them: scalars and text over MPI, device buffers over NCCL where the build has
 // it and over MPI where not.
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -45,12 +46,15 @@ class Communicator {
   int64_t broadcast(int64_t value) const;
   /// Every rank's text in the order of the ranks, on every rank.
   std::vector<std::string> gather(const std::string& text) const;
-  /// The same on rank `to`; nothing on the others.
-  std::vector<std::string> gather_on(int to, const std::string& text) const;
+  /// Every rank's numbers, one behind the other in the order of the ranks, on rank `to`; nothing on the others.
+  std::vector<uint64_t> gather_on(int to, const std::vector<uint64_t>& mine) const;
 
   /// Runs work that may fail on some ranks only (files, say), then throws the same lawa::Error on all ranks if it failed on any:
   /// the lowest failing rank's message, place and exit code. Collective; `work` itself must not call collectives.
   void together(const std::function<void()>& work) const;
+  /// Within long work of together(): ends it here where another rank's has failed already. Not collective, and costs less than a
+  /// microsecond: no rank waits for another.
+  void end_if_another_failed() const;
   /// The same, with the work on rank 0 only.
   void on_root(const std::function<void()>& work) const;
 

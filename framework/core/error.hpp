@@ -4,16 +4,19 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/utf8.hpp"
+
 namespace lawa {
 
 /// Exit codes; 0 is that of a program that did what it was asked for.
 inline constexpr int exit_error = 1, exit_diverged = 3, exit_stopped = 4;
 
 /// A message as one line that people read: what it quotes may be a whole file's. Its middle is left out where it is longer than 2,000
-/// bytes, and control characters are question marks.
-inline std::string one_line(std::string message) {
+/// bytes, control characters are question marks, and what isn't UTF-8 is written with escapes.
+inline std::string one_line(const std::string& text) {
   constexpr size_t most = 2000, first = 1400, last = 540;  // a shortened one isn't shortened again
-  const auto begins_character = [&](size_t i) { return (static_cast<unsigned char>(message[i]) & 0xc0) != 0x80; };  // of UTF-8
+  std::string message = in_utf8(text);
+  const auto begins_character = [&](size_t i) { return (static_cast<unsigned char>(message[i]) & 0xc0) != 0x80; };
   if (message.size() > most) {
     size_t begin = first, end = message.size() - last;
     while (begin > first - 4 && !begins_character(begin)) --begin;

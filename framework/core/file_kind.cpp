@@ -78,7 +78,7 @@ bool is_pickle(std::string_view beginning, int64_t size) {
 bool is_control(unsigned char c) { return (c < ' ' && std::strchr("\t\n\v\f\r\x1b", c) == nullptr) || c == 0 || c == 127; }
 
 /// Whether these bytes may begin a UTF-8 text: what the last three begin may be cut.
-bool is_utf8(std::string_view text) {
+bool begins_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
     const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
@@ -95,7 +95,7 @@ bool is_text(std::string_view beginning) {
   constexpr size_t enough = 256, controls_in = 200, least_letters = 8;
   const auto controls = static_cast<size_t>(std::ranges::count_if(beginning, [](char c) { return is_control(static_cast<unsigned char>(c)); }));
   if (controls * controls_in > beginning.size() || beginning.empty()) return false;
-  if (is_utf8(beginning)) return true;
+  if (begins_utf8(beginning)) return true;
   std::bitset<256> letters;
   for (const char c : beginning) letters.set(static_cast<unsigned char>(c));
   return beginning.size() >= enough && letters.count() >= least_letters;  // in an older encoding

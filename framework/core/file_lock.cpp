@@ -93,8 +93,8 @@ std::string FileLock::try_to_lock(const LockPatience& patience) {
   }
 }
 
-void FileLock::check() const {
-  LAWA_CHECK(!owner_ || !owner_->lost(), path_.string(), ".owner: another process has taken over, as this one had not renewed it for ",
+void FileLock::check(bool now) const {
+  LAWA_CHECK(!owner_ || !owner_->lost(now), path_.string(), ".owner: another process has taken over, as this one had not renewed it for ",
              OwnerFile::stale_after.count(), " s");
 }
 

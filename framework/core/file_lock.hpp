@@ -27,8 +27,9 @@ class FileLock {
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 
-  /// Errors: another process has taken the folder over, as this one hadn't given a sign of life for a minute.
-  void check() const;
+  /// Errors: another process has taken the folder over, as this one hadn't given a sign of life for a minute. `now`: looks at the disk;
+  /// else as far as is known, which may be ten seconds old and costs nothing.
+  void check(bool now = false) const;
 
  private:
   std::string try_to_lock(const LockPatience& patience);

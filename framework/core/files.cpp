@@ -31,6 +31,10 @@ void make_folder(const fs::path& path) {
   LAWA_CHECK(!error && fs::is_directory(path), path.string(), ": can't be made: ", error ? error.message() : "is a file");
 }
 
+void check_is_utf8(const fs::path& path) {
+  LAWA_CHECK(is_utf8(path.string()), path.string(), ": isn't UTF-8, which configs and results are written in; give it another name");
+}
+
 void check_fits(const fs::path& folder, const fs::path& below) {
   const auto fits = [](const fs::path& path) {
     struct stat ignored {};

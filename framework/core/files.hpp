@@ -12,6 +12,9 @@ std::string read_file(const std::filesystem::path& path);
 /// Makes a folder with its parents, or finds it there. Errors name it.
 void make_folder(const std::filesystem::path& path);
 
+/// Errors: a path that isn't UTF-8, as configs and results are.
+void check_is_utf8(const std::filesystem::path& path);
+
 /// Errors: the file system takes no name as long as folder/below, or as one of below's parts. `folder` exists; what is below needn't.
 void check_fits(const std::filesystem::path& folder, const std::filesystem::path& below);
 

@@ -99,7 +99,7 @@ OwnerFile::~OwnerFile() {
 bool OwnerFile::is_mine() const { return text_of(path_) == words_; }
 
 // A process that was suspended may ask before its thread has looked.
-bool OwnerFile::lost() const { return lost_ || (Clock::now() - renewed_.load() > 2 * renewed_every && !is_mine()); }
+bool OwnerFile::lost(bool now) const { return lost_ || ((now || Clock::now() - renewed_.load() > 2 * renewed_every) && !is_mine()); }
 
 void OwnerFile::renew() {
   std::error_code ignored;  // the next time will do

@@ -28,8 +28,9 @@ class OwnerFile {
   OwnerFile(const OwnerFile&) = delete;
   OwnerFile& operator=(const OwnerFile&) = delete;
 
-  /// True when this process hasn't renewed the file for so long that another one has taken it over.
-  bool lost() const;
+  /// True when this process hasn't renewed the file for so long that another one has taken it over: as far as it knows, which looks
+  /// when it renews the file; or `now`.
+  bool lost(bool now = false) const;
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <iterator>
-#include <sstream>
 
 #include "checkpoint/flat_file.hpp"
+#include "checkpoint/shard_file.hpp"
 #include "core/error.hpp"
+#include "core/files.hpp"
 #include "core/version.hpp"
 #include "interchange/model_folder.hpp"
 #include "interchange/safetensors_file.hpp"
@@ -103,18 +104,18 @@ std::vector<fs::path> named_weights(const std::vector<std::string>& places) {
     if (models.empty()) refuse_pickles(path);
     std::ranges::copy(models.empty() ? weights_files({path.string()}) : models, std::back_inserter(found));
   }
+  std::ranges::for_each(found, check_is_utf8);
   return found;
 }
 
 std::vector<fs::path> named_weights(const Communicator& comm, const std::vector<std::string>& places) {
-  std::string names;  // each with a zero behind it, the one character that no name has
-  comm.on_root([&] {
-    for (const auto& file : named_weights(places)) names += file.string() + '\0';
+  const Json names = from_root(comm, [&] {
+    Json list = Json::array();
+    for (const fs::path& file : named_weights(places)) list.push_back(file.string());
+    return list;
   });
-  std::istringstream text(comm.broadcast(names));
-  std::vector<fs::path> files;
-  for (std::string name; std::getline(text, name, '\0');) files.emplace_back(name);
-  return files;
+  const auto found = names.get<std::vector<std::string>>();
+  return {found.begin(), found.end()};
 }
 
 }  // namespace lawa

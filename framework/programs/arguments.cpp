@@ -51,6 +51,7 @@ Arguments read_arguments(const Communicator& comm, const std::vector<std::string
   Arguments arguments;
   std::vector<std::string> overrides;
   for (const std::string& word : words) {
+    check_is_utf8(word);
     if (word == "--help" || word == "-h") {
       arguments.help = true;
     } else if (!option.empty() && word == option) {

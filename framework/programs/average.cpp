@@ -52,13 +52,12 @@ void print_line(const PlannedFile& file, const std::vector<Source>& sources, con
 
 /// Moves the files that are there already, and may be left, behind the others; returns how many are to be made. Collective.
 size_t missing_first(const Communicator& comm, std::vector<PlannedFile>& files, const std::vector<Source>& sources, bool skip_existing) {
-  std::string text;  // decided by one rank, so that all ranks write the same files
-  comm.on_root([&] {
-    Json list = Json::array();
-    for (const PlannedFile& file : missing_files(files, sources, skip_existing)) list.push_back(file.path.string());
-    text = list.dump();
+  const Json list = from_root(comm, [&] {  // so that all ranks write the same files
+    Json missing = Json::array();
+    for (const PlannedFile& file : missing_files(files, sources, skip_existing)) missing.push_back(file.path.string());
+    return missing;
   });
-  const auto missing = Json::parse(comm.broadcast(text)).get<std::set<std::string>>();
+  const auto missing = list.get<std::set<std::string>>();
   std::ranges::stable_partition(files, [&](const PlannedFile& file) { return missing.contains(file.path.string()); });
   return missing.size();
 }
@@ -72,7 +71,7 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   LAWA_CHECK(shard_bytes == 0 || !sources.back().places.files.empty(), "averaging.max_shard_size", keys.where("averaging.max_shard_size"),
              ": is for models' folders; name the folder that ", sources.back().path.string(), " is in");
   auto files = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, config.destination, config.output.precision);
-  std::vector<std::unique_ptr<FileLock>> locks;
+  FolderLocks locks;
   comm.on_root([&] {
     check_destination(files, config.destination, sources, config.source);
     locks = lock_folders(files, config.destination, LockPatience{.say = [&](const std::string& text) { log.line(text); }});
@@ -89,7 +88,7 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
       const std::string digest = existing_average(comm, file.path).digest;
       if (comm.root()) print_line(file, sources, digest, true);
     }
-    totals = write_averages(comm, config.output, files, sources, log, [&](size_t i, const std::string& digest) {
+    totals = write_averages(comm, config.output, files, sources, log, locks, [&](size_t i, const std::string& digest) {
       ++done;
       if (comm.root()) print_line(files[i], sources, digest, false);
     });

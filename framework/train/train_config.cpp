@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "checkpoint/parallel_file.hpp"
+#include "checkpoint/shard_file.hpp"
 #include "core/hash.hpp"
 #include "model/gpt2_tensors.hpp"
 #include "train/evaluation_steps.hpp"

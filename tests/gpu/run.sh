@@ -25,9 +25,11 @@ end=$((SECONDS + 460)) failed=0 parts=()
 python=${LAWA_PYTHON:-python3}
 model=small steps=20 seconds=8
 [[ $quick == yes ]] && model=tiny steps=3 seconds=0.2
-if [[ $preset == cuda ]]; then sequences=16 device=cuda
-else sequences=1 device=cpu model=tiny   # twenty steps of GPT-2 small are minutes on one core
+if [[ $preset == cuda ]]; then device=cuda
+else device=cpu model=tiny   # twenty steps of GPT-2 small are minutes on one core
 fi
+sequences=16 rate=1e-3   # of fewer sequences a step the losses differ more than three steps make them fall
+[[ $model == small ]] || rate=1e-2
 
 # ---- where our programs find what they need -----------------------------------------------------------------------------------------
 
@@ -101,7 +103,7 @@ part_steps() {
     watcher=$!
   fi
   mpi 1 bin/lawa train "models/$model.toml" data.train=tokens/train.bin data.validation=tokens/val.bin run.directory="$run" \
-    precision=bf16 schedule.steps="$steps" schedule.warmup_steps=2 schedule.peak_lr=1e-3 schedule.final_lr=1e-4 \
+    precision=bf16 schedule.steps="$steps" schedule.warmup_steps=2 schedule.peak_lr="$rate" schedule.final_lr=1e-4 \
     batch.global_sequences="$sequences" batch.micro_sequences="$sequences" evaluate.steps="$steps" data.validation_sequences=2
   local code=$?
   [[ -z $watcher ]] || kill "$watcher"

@@ -49,6 +49,14 @@ def run(folder, *words, launcher=("env", "-i", "PATH=/usr/bin:/bin")):
     return done.returncode, {part["name"]: part for part in result["parts"]}, done.stdout
 
 
+def failures(parts, log):
+    """The parts that failed, each with its detail and the end of what its program said."""
+    words = dict(section.split("\n", 1) for section in log.split("\n==== ")[1:])
+    failed = [part for part in parts.values() if part["outcome"] == "failed"]
+    return "\n".join(f"{part['name']}: {part['detail']} ({part['seconds']} s)" for part in failed) + "".join(
+        f"\n\n==== {part['name']}\n{words[part['name']][-2000:]}" for part in failed)
+
+
 def hides():
     """Whether a process may hide files from itself."""
     words = ["unshare", "--map-root-user", "--mount", "mount", "--bind", "/dev/null", __file__]
@@ -65,7 +73,7 @@ def test_all_that_it_needs_is_in_it(unpacked):
     else:
         launcher = ["env", "-i", "PATH=/usr/bin:/bin"]
     code, parts, screen = run(unpacked, launcher=launcher)
-    assert code == 0, (unpacked.parent / "result.log").read_text()[-3000:]
+    assert code == 0, failures(parts, (unpacked.parent / "result.log").read_text())
     passed = {name for name, part in parts.items() if part["outcome"] == "passed"}
     assert passed >= {"libraries", "training", "speed", "tests of two ranks",
                       *(f"tests of {name}" for name in ("tensor", "ops", "optim", "model", "comm", "parity", "training_step"))}

@@ -45,6 +45,12 @@ def link(path, to):
     return lambda: Path(path).symlink_to(to)
 
 
+def change(path, what, into):
+    text = path.read_text()
+    assert what in text
+    path.write_text(text.replace(what, into))
+
+
 def remove(*paths):
     return lambda: [Path(path).unlink() for path in paths]
 
@@ -163,6 +169,10 @@ CASES = {
     "a pipe as a run's provenance": (pipe("new/provenance.json"), train(), ["new/provenance.json: is a pipe, not a file"]),
     "a pipe as a run's record": (pipe("new/metrics.jsonl"), train(), ["new/metrics.jsonl: is a pipe, not a file"]),
 
+    "a grid with a folder whose name isn't UTF-8": (lambda: shutil.copytree("run/checkpoints", "grid/caf\udce9"), average("grid"),
+                                                    [r"grid/caf\xE9/step_00000005.weights.h5: isn't UTF-8"]),
+    "TOML that isn't UTF-8": (write("bad.toml", b'[run]\ndirectory = "caf\xe9"\n'), train("bad.toml"), ["bad.toml:2"]),
+
     # checkpoints and places
     "a source that doesn't exist": (nothing, average("none"), ["none"]),
     "a file to evaluate that doesn't exist": (nothing, ["evaluate", "none.h5"], ["none.h5"]),
@@ -182,6 +192,10 @@ CASES = {
     "a checkpoint that misses in the stride": (remove(FILE, FILE.with_name("step_00000030.json")),
                                                average("run", "averaging.window=2", "averaging.stride=5"),
                                                ["averaging.stride", "30"]),
+    "a record that names another step": (lambda: change(FILE.with_name("step_00000030.json"), '"step": 30', '"step": 35'), ["inspect", "run"],
+                                         ["step_00000030.json: the commit record is damaged"]),
+    "another checkpoint's record": (lambda: shutil.copy(FILE.with_name("step_00000035.json"), FILE.with_name("step_00000030.json")),
+                                    ["evaluate", "run"], ["step_00000030.json: the commit record is damaged: it is of step 35"]),
     "a file that its record names and that is gone": (remove(FILE), average("run"), [FILE]),
     "the same checkpoint twice": (nothing, average(FILE, FILE, "averaging.window=2"), ["30"]),
     "a file in the place of the destination": (write("new", "mine"), average("run"), ["new"]),
@@ -200,6 +214,39 @@ def test_refuses(place, case, ranks):
     prepare, words, says = CASES[case]
     prepare()
     refuse(words, ranks, says)
+
+
+NAMES = {   # with bytes that are no UTF-8, as no config and no result can hold them, and how the message writes them
+    "run directory": (train("run.directory=caf\udce9"), r"run.directory=caf\xE9"),
+    "data": (train("data.train=caf\udce9/train.bin"), r"data.train=caf\xE9/train.bin"),
+    "start": (train("start.weights=caf\udce9.h5"), r"start.weights=caf\xE9.h5"),
+    "config": (train("caf\udce9.toml"), r"caf\xE9.toml"),
+    "source": (average("run", "caf\udce9"), r"caf\xE9"),
+    "destination": (["average", "run", "destination=\udcf0\udc9f\udc98"], r"destination=\xF0\x9F\x98"),
+    "evaluated": (["evaluate", "caf\udce9.h5"], r"caf\xE9.h5"),
+    "inspected": (["inspect", "caf\udce9.h5"], r"caf\xE9.h5"),
+    "planned": (["plan", TINY, "settings.toml", "run.directory=caf\udce9"], r"run.directory=caf\xE9"),
+    "doctor's": (["doctor", "run.directory=caf\udce9"], r"run.directory=caf\xE9"),
+    "command": (["caf\udce9"], r"unknown command caf\xE9"),
+}
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_refuses_names_that_aren_t_utf8(place, what):
+    words, written = NAMES[what]
+    refuse(words, 0, [written if what == "command" else f"{written}: isn't UTF-8"])
+
+
+def test_all_is_well_below_a_folder_whose_name_isn_t_utf8(place, monkeypatch):
+    below = place / "caf\udce9"
+    below.mkdir()
+    for name in ("run", "data", "settings.toml"):
+        (place / name).rename(below / name)
+    monkeypatch.chdir(below)
+    succeed("train", TINY, "settings.toml", "run.directory=new", "schedule.steps=6", ranks=2, XDG_CACHE_HOME=str(below))
+    succeed("plan", TINY, "settings.toml", "run.directory=planned")
+    succeed("average", "run", "destination=mean", "averaging.window=2", ranks=2)
+    assert len(succeed("evaluate", "mean", "data.validation_sequences=1").objects) == 11
 
 
 # ---- damaged checkpoints, for each command that reads one -------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import safetensors_file
 from faults import counting, counts, fault
-from runner import ENVIRONMENT, PROGRAM, TINY, digests, end, lawa, metrics, start, succeed
+from runner import ENVIRONMENT, PROGRAM, TINY, digests, end, lawa, metrics, session, start, succeed
 
 RUN = ("train", TINY, "settings.toml", "run.directory=new", "schedule.steps=20", "checkpoint.steps=10", "checkpoint.state_steps=10")
 WRITERS = ("direct", "hdf5")
@@ -40,6 +40,19 @@ def test_a_call_that_fails_on_one_rank_ends_all_and_is_named(place, writer, call
     assert not parts()
     succeed(*RUN, ranks=2)
     assert sorted(digests("new")) == [10, 20]
+
+
+def test_the_others_work_ends_where_one_rank_has_failed(tmp_path, monkeypatch):
+    """Long before they have read what they would: a group of averages may take hours."""
+    monkeypatch.chdir(tmp_path)
+    header = b'{"a":{"dtype":"F32","shape":[65536,1024],"data_offsets":[0,268435456]}}'
+    for step in (1, 2, 3):
+        Path(f"step{step}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+        os.truncate(f"step{step}.safetensors", 8 + len(header) + 65536 * 1024 * 4)   # zeros, without a place on the disk
+    result = lawa("average", *(f"step{step}.safetensors" for step in (1, 2, 3)), "destination=new", "averaging.window=3",
+                  "averaging.fsync=false", ranks=2, **fault("EIO", "read", "step1", "1+", 1) | counting(tmp_path / "counts", "step"))
+    assert result.code == 1 and len(result.errors) == 1 and "step1.safetensors: can't be read: Input/output error" in result.errors[0]
+    assert of(counts(tmp_path / "counts"), "read", 0)[1] < 3 * 2**28 / 2 / 4 and not parts()
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -147,14 +160,16 @@ def test_a_run_that_goes_on_leaves_other_jobs_their_parts(place):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_averages_that_are_finished_stay_when_the_job_ends(place, how):
-    process = start(*grid("averaging.memory_bytes=65536"), ranks=2, **fault("SIGSTOP", "rename", "lawa_k005_nu000000/step_00000055", "1", 0))
+    """It never comes to the last files: the first ones have their names by then."""
+    process = start(*grid("averaging.memory_bytes=65536"), ranks=2, **fault("SIGSTOP", "write", "lawa_k005_nu000000/step_00000060", "1", 0))
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 20
         while not list(Path("grid").rglob("*.json")) and time.monotonic() < deadline:
             time.sleep(0.01)
         kill_all(process, how)
     finally:
         end(process)
+    Path("grid/lawa_k005_nu000000/step_00000099.weights.h5.part").write_text("an earlier job's")
     finished = list(Path("grid").rglob("step_*.json"))
     assert finished
     before = {path: path.read_bytes() for path in finished}
@@ -163,8 +178,39 @@ def test_averages_that_are_finished_stay_when_the_job_ends(place, how):
     assert all(path.read_bytes() == text for path, text in before.items()), "not made again"
 
 
+def test_a_folder_that_another_job_has_taken_over_is_left_to_it(place):
+    """On a file system without locks, while the job stood still: when all is written and read back."""
+    process = start(*grid(), NO_LOCKS="1", **fault("SIGSTOP", "read", "step_00000060.weights.h5.part", "1", 0))
+    try:
+        deadline = time.monotonic() + 30
+        while not (still := [pid for pid in session(process.pid) if state(pid) == "T"]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        finished = sorted(Path("grid").rglob("step_*.json"))
+        folder = Path("grid/lawa_k002_nu000000")
+        for part in parts(folder):
+            part.unlink()
+        (folder / "step_00000060.weights.h5.part").write_text("the other job's")
+        (folder / "writer.lock.owner").write_text("node17 4711 88")
+        os.kill(still[0], signal.SIGCONT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        end(process)
+    errors = [line for line in err.splitlines() if line.startswith("lawa: error")]
+    assert process.returncode == 1 and len(errors) == 1, err
+    assert f"{folder}/writer.lock.owner: another process has taken over" in errors[0]
+    assert (folder / "step_00000060.weights.h5.part").read_text() == "the other job's"
+    assert (folder / "writer.lock.owner").exists() and sorted(Path("grid").rglob("step_*.json")) == finished != []
+
+
+def state(pid):
+    """Of a process: R, S, T, …; nothing where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 def kill_all(process, how):
-    from runner import session
     for pid in session(process.pid):
         try:
             os.kill(pid, how)
@@ -251,7 +297,8 @@ def test_four_hundred_averages(tmp_path, monkeypatch):
     for step in range(1, 102):
         safetensors_file.write(Path(f"step{step}.safetensors"), {"a": ("F32", np.full((9, 4096), step, np.float32))})
     sources = [f"step{step}.safetensors" for step in range(1, 102)]
-    succeed("average", *sources, "destination=new", "averaging.window=[1,2,3,4]", ranks=2, timeout=120, **counting(tmp_path / "counts", "/step_"))
+    succeed("average", *sources, "destination=new", "averaging.window=[1,2,3,4]", "averaging.memory_bytes=65536", ranks=2, timeout=120,
+            **counting(tmp_path / "counts", "/step_"))
     found = counts(tmp_path / "counts")
     files = list(Path("new").rglob("*.safetensors"))
     assert len(files) == 101 + 100 + 99 + 98

@@ -101,15 +101,19 @@ def test_evaluations(slurm, run, draw, words, total):
 
 
 def test_averages(slurm, tmp_path, draw):
-    numpy, files = np.random.default_rng(9), [f"m-{step}.safetensors" for step in range(1, 7)]
+    numpy, files, new = np.random.default_rng(9), [f"m-{step}.safetensors" for step in range(1, 11)], tmp_path / "new"
     for file in files:
         safetensors_file.write(tmp_path / file, {"w": ("F32", numpy.random((2048, 2048), dtype=np.float32))})
     words = ["average", *files, "destination=new", "averaging.window=2", "averaging.skip_existing=true"]
     slurm.run(tmp_path, *SRUN, *words, "averaging.at=3")
     for _ in range(4 if FULL else 1):
-        code, _, err = stopped(slurm, draw, tmp_path, words, lambda _: list((tmp_path / "new").glob("*.part")))
+        before = {path.name for path in new.iterdir()}
+        code, out, err = stopped(slurm, draw, tmp_path, words, lambda _: list(new.glob("*.part")))
         assert code == 4, err
-        assert re.search(r"lawa: stopped by SIG\w+: of 5 averages 1 were there before and 0 are written, of the others nothing is kept", err)
-        assert [path.name for path in (tmp_path / "new").iterdir()] == ["step_00000003.safetensors"]
+        said = re.search(r"lawa: stopped by SIG\w+: of 9 averages (\d+) were there before and (\d+) are written, of the others nothing is kept", err)
+        lines = list(map(json.loads, out.splitlines()))
+        written = {Path(line["file"]).name for line in lines if "existed" not in line}
+        assert said and (int(said[1]), int(said[2])) == (len(before), len(written)) and len(written) == len(lines) - len(before), err
+        assert {path.name for path in new.iterdir()} == before | written
     slurm.run(tmp_path, *SRUN, *words)
-    assert len(list((tmp_path / "new").iterdir())) == 5
+    assert {path.name for path in new.iterdir()} == {f"step_{step:08d}.safetensors" for step in range(2, 11)}

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <bit>
+#include <sstream>
 
 #include "checkpoint/hdf5.hpp"
 #include "support/errors.hpp"
@@ -51,6 +53,31 @@ TEST_F(FlatFiles, EveryTextSurvivesTheHeader) {
   header.provenance = Json::object();
   const FlatHeader found = read_flat_header(test::write_checkpoint(comm, folder.path(), header, values));
   EXPECT_EQ(found.to_json().dump(), header.to_json().dump());
+}
+
+/// Bytes that this process has asked the system for so far.
+int64_t bytes_read() {
+  std::istringstream lines(read_file("/proc/self/io"));
+  std::string word;
+  int64_t bytes = 0;
+  lines >> word >> bytes;
+  return bytes;
+}
+
+TEST_F(FlatFiles, ChecksumsAreReadOnceWhenAFileIsOpened) {
+  constexpr int64_t many = int64_t{1} << 25, bytes_of_sums = 8 * many / block_size;
+  const fs::path large = weights_path(folder.path(), 11);
+  const PlacedFile file = lay_out_flat_file(large, test::tiny_header(many, 11), {{"weights"}});
+  const FileRecord record = seal_flat_file(file, {{"weights", std::vector<uint64_t>(bytes_of_sums / 8, 7)}}, false);
+  const auto read = [&] {
+    const int64_t before = bytes_read();
+    EXPECT_EQ(open_flat_file(large).digest, digest_of(std::vector<uint64_t>(bytes_of_sums / 8, 7)));
+    return bytes_read() - before;
+  };
+  const int64_t alone = read();
+  write_record(folder.path(), {11, 96 * 11, "0123456789abcdef", record, {}}, false);
+  const int64_t with_record = read();
+  EXPECT_THAT((std::array{alone, with_record}), testing::Each(AllOf(testing::Gt(bytes_of_sums), testing::Lt(3 * bytes_of_sums / 2))));
 }
 
 TEST_F(FlatFiles, AnyWholeBlocksCanBeRead) {

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "core/timer.hpp"
 #include "support/errors.hpp"
 #include "support/fixtures.hpp"
 #include "support/near.hpp"
@@ -74,6 +75,23 @@ TEST(Communicator, AnErrorOnSomeRanksReachesAll) {
   const auto work = [&] { LAWA_CHECK(comm.rank() < lowest, "rank ", comm.rank(), " can't"); };
   EXPECT_EQ(error_of([&] { comm.together(work); }), concat("rank ", lowest, " can't"));
   EXPECT_EQ(comm.sum(int64_t{1}), comm.size()) << "nobody waits for a message that never comes";
+}
+
+TEST(Communicator, ARankThatWorksOnSeesThatAnotherHasFailed) {
+  const auto comm = Communicator::world();
+  const int last = comm.size() - 1;
+  for (int again = 0; again < 3; ++again) {  // none of the one's notices is left for the next
+    comm.together([&] { comm.end_if_another_failed(); });
+    EXPECT_EQ(error_of([&] {
+      comm.together([&] {
+        LAWA_CHECK(comm.rank() != last, "the last rank can't");
+        for (const Stopwatch clock; clock.seconds() < 20;) comm.end_if_another_failed();
+        fail(__FILE__, __LINE__, "rank ", comm.rank(), " has seen nothing");
+      });
+    }), "the last rank can't");
+    const auto all_fail = [&] { comm.together([&] { fail(__FILE__, __LINE__, "rank ", comm.rank(), " can't"); }); };
+    EXPECT_EQ(error_of(all_fail), "rank 0 can't");
+  }
 }
 
 TEST(Communicator, AnErrorsExitCodeReachesAllRanks) {

@@ -48,7 +48,8 @@ TEST(Errors, AreNotCutInsideACharacter) {
 
 TEST(Errors, AreOneLine) {
   EXPECT_STREQ(Error("a\nb\r\x1b[31m\tc", "").what(), "a?b??[31m?c");
-  EXPECT_STREQ(Error("naïve …", "").what(), "naïve …");
+  EXPECT_STREQ(Error("naïve … 😀", "").what(), "naïve … 😀");
+  EXPECT_STREQ(Error("caf\xe9/x\xf0\x9f\x98", "").what(), "caf\\xE9/x\\xF0\\x9F\\x98") << "names of files may be anything";
 }
 
 }  // namespace
