@@ -4,6 +4,7 @@
 #include <set>
 
 #include "average/averager.hpp"
+#include "checkpoint/readers_lock.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/stop_request.hpp"
 #include "programs/arguments.hpp"
@@ -67,6 +68,7 @@ void say_steps(Log& log, const std::vector<Source>& sources) {
 void average(const Communicator& comm, const AverageConfig& config, const ConfigSource& keys) {
   LAWA_CHECK(!config.destination.empty(), "destination", keys.where("destination"), ": must name a folder");
   LAWA_CHECK(!config.source.empty(), "source", keys.where("source"), ": must name a run or checkpoints");
+  const ReadersLock reading(comm, config.source);
   const std::vector<Source> sources = open_all(comm, config.source);
   std::vector<int64_t> steps;
   for (const Source& source : sources) steps.push_back(source.step);
@@ -107,6 +109,7 @@ void rebuild(const Communicator& comm, AverageConfig config, const std::vector<s
   LAWA_CHECK(!places.empty(), "lawa average --rebuild: name an average");
   config.source.insert(config.source.end(), places.begin() + 1, places.end());
   LAWA_CHECK(!config.source.empty(), "source: must name the run or the checkpoints that ", places[0], " was made from");
+  const ReadersLock reading(comm, config.source);
   const ExistingAverage found = existing_average(comm, places[0]);
   const std::string digest = rebuilt_digest(comm, config.output, found.description, open_all(comm, config.source), places[0]);
   LAWA_CHECK(digest == found.digest, places[0], ": made again it has the digest ", digest, ", and the file has ", found.digest);

@@ -4,6 +4,7 @@
 #include "average/averages_in_memory.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/log.hpp"
+#include "checkpoint/readers_lock.hpp"
 #include "core/stop_request.hpp"
 #include "evaluate/evaluator.hpp"
 #include "evaluate/gather_weights.hpp"
@@ -212,3 +213,4 @@ void evaluate_command(const Communicator& comm, const Arguments& arguments) {
 }
 
 }  // namespace lawa
+  const ReadersLock reading(comm, arguments.places);

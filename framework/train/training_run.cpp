@@ -86,13 +86,13 @@ class TrainingRun {
  private:
   /// Fills header_ with the run's hashes and what its checkpoints say about their origin.
   void identify(const std::string& tokens_digest, const ConfigSource& source) {
-    std::string start_digest;
-    comm_.on_root([&] { start_digest = digest_of_start(config_, source); });
-    start_digest = comm_.broadcast(start_digest);
+    parent_.emplace(comm_, std::vector{config_.start.checkpoint, config_.start.weights});
+    comm_.on_root([&] { start_digest_ = digest_of_start(config_, source); });
+    start_digest_ = comm_.broadcast(start_digest_);
     const Version program = version();
     const Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
-                             {"start_digest", start_digest}};
-    header_ = {.kind = "weights", .step = 0, .trained_tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest),
+                             {"start_digest", start_digest_}};
+    header_ = {.kind = "weights", .step = 0, .trained_tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest_),
                .config_hash = config_hash(config_), .git = program.git, .table = table_, .config = dump_config(config_),
                .provenance = provenance};
   }
@@ -173,6 +173,7 @@ class TrainingRun {
         continue;
       }
       cut_metrics(*step, open_.evaluation);
+      parent_.reset();
       return report_resume(*step, damaged);
     }
     LAWA_CHECK(damaged == 0, "run.directory: ", config_.run.directory, ": no checkpoint that a run can go on from is whole (", damaged,
@@ -338,9 +339,24 @@ class TrainingRun {
     if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past
     const auto lock = write_lock(directory_->checkpoints());
     trainer_->save(directory_->checkpoints(), header_, state, open_, options);
-    comm_.on_root([&] { directory_->retire_states(config_.checkpoint.keep_states, trainer_->step()); });
-    if (state) limit_->saved(clock.seconds());
+    comm_.on_root([&] { retire(); });
+    if (state) {
+      limit_->saved(clock.seconds());
+      parent_.reset();
+    }
     directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
+  }
+
+  /// What needn't be kept any more goes. On rank 0.
+  void retire() {
+    const CheckpointConfig& c = config_.checkpoint;
+    const auto found = directory_->retire({.states = c.keep_states, .weights = c.keep_weights, .weights_steps = c.keep_weights_steps}, trainer_->step());
+    const bool all_stay = found == Readers::Found::some || (found == Readers::Found::unknown && c.keep_weights > 0);
+    if (all_stay && !said_that_all_stay_)
+      log_.line(config_.run.directory + (found == Readers::Found::some
+                    ? ": another process reads its checkpoints: none goes until it has ended"
+                    : ": this file system has no locks: checkpoint.keep_weights removes nothing, as nobody can tell who reads"));
+    said_that_all_stay_ = all_stay;
   }
 
   /// Held by rank 0: an averaging job may have been told to write there. Collective.
@@ -369,6 +385,8 @@ class TrainingRun {
   double measured_from_;
   ParameterTable table_;
   std::optional<TokenSet> tokens_, validation_;
+  std::optional<ReadersLock> parent_;  ///< of the run that this one branches from, until it can do without
+  std::string start_digest_;
   FlatHeader header_;
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<Trainer> trainer_;  ///< none when the run is complete
@@ -378,6 +396,7 @@ class TrainingRun {
   StopReason stop_ = no_stop;  ///< of the present step, on all ranks alike
   StepResult last_;            ///< of the last step
   OpenEnds open_;              ///< of the present step's checkpoint
+  bool said_that_all_stay_ = false;
   Json averages_changed_ = Json::object();  ///< by the last resume
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
   int64_t final_step_ = 0;  ///< of a complete run, on rank 0
