@@ -177,4 +177,10 @@ const MeasuredShare& measured_share(int64_t parameters) {
   return larger == std::begin(measured) ? *larger : *std::prev(larger);
 }
 
+double expected_share(int64_t parameters, Precision precision) {
+  if (!kernels_run_at_once) return assumed_gpu_share;
+  const MeasuredShare& measured = measured_share(parameters);
+  return precision == Precision::bf16 ? measured.bf16 : measured.fp32;
+}
+
 }  // namespace lawa

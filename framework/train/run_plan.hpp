@@ -43,4 +43,8 @@ struct MeasuredShare {
 };
 const MeasuredShare& measured_share(int64_t parameters);
 
+/// The share of matrix products' rate that training is expected to reach here: measured_share's on a CPU, an assumption on a GPU.
+double expected_share(int64_t parameters, Precision precision);
+inline constexpr double assumed_gpu_share = 0.4;  // nothing was measured there
+
 }  // namespace lawa
