@@ -1,5 +1,6 @@
 #include "train/training_run.hpp"
 
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -76,6 +77,7 @@ class TrainingRun {
       while (!over()) {
         make_step();
         if (evaluations_) evaluate();
+        check_end();
         save_what_is_due();
         if (stop_ != no_stop && (open_.evaluation || !over())) stop();
       }
@@ -186,6 +188,7 @@ class TrainingRun {
     limit_->made_step(seconds);
     stop_ = last_.stop;
     open_ = {};
+    plain_is_finite_ = true;
     report(last_, seconds);
   }
 
@@ -233,16 +236,28 @@ class TrainingRun {
     stop_ = evaluations_->make([&](const Json& line) {
       directory_->append(line);
       stop_rule_.add(line);
+      if (lines.empty()) plain_is_finite_ = line.at("loss").is_number();  // the first is of the plain weights
       lines.push_back(line);
     });
     report_.evaluated(trainer_->step(), lines);
     open_.evaluation = stop_ != no_stop;
   }
 
+  /// Errors: Diverged, where the run ends here and its last weights are good for nothing: no step comes that would show it. Collective.
+  void check_end() {
+    if (!over()) return;
+    const Phase phase(evaluation_phase);
+    if (plain_is_finite_ && trainer_->next_step_is_finite()) return;
+    last_.step = trainer_->step();
+    last_.loss = std::numeric_limits<double>::quiet_NaN();
+    throw Diverged(last_, "the last weights' loss, or its gradients, aren't finite");
+  }
+
   /// At the step of the checkpoint that the run goes on from. Errors: Stopped.
   void make_missing_evaluation() {
     if (evaluations_) evaluate();
     if (stop_ != no_stop) stop();
+    check_end();
     directory_->make_metrics_durable();
     comm_.on_root([&] {
       CommitRecord record = read_record(record_path(directory_->checkpoints(), trainer_->step()));
@@ -278,7 +293,7 @@ class TrainingRun {
   void save(bool state) {
     const Phase phase(checkpoint_phase);
     const Stopwatch clock;
-    if (!trainer_->is_finite()) throw Diverged(last_);
+    if (!trainer_->is_finite()) throw Diverged(last_, "its update made weights or moments that aren't finite");
     const WriteOptions options{.fsync = config_.checkpoint.fsync, .through_hdf5 = config_.checkpoint.writer == "hdf5", .hints = config_.checkpoint.hints};
     // Before the checkpoint: what a kill prevents is done again from the one before. A stop alone makes no averages due.
     if (open_.temporary != OpenEnds::Temporary::checkpoint) save_averages(options);
@@ -343,6 +358,7 @@ class TrainingRun {
   StopReason stop_ = no_stop;  ///< of the present step, on all ranks alike
   StepResult last_;            ///< of the last step
   OpenEnds open_;              ///< of the present step's checkpoint
+  bool plain_is_finite_ = true;  ///< the present step's validation loss, where it has one
   bool said_that_all_stay_ = false;
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
   int64_t final_step_ = 0;  ///< of a complete run, on rank 0
