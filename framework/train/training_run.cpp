@@ -12,6 +12,7 @@
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
 #include "train/checked_tokens.hpp"
+#include "train/continuation.hpp"
 #include "train/evaluations.hpp"
 #include "train/resume.hpp"
 #include "train/run_report.hpp"
@@ -49,7 +50,11 @@ class TrainingRun {
     }
     identify(digest, source);
     const LockPatience patience{config.run.lock_seconds, "run.lock_seconds", [&](const std::string& text) { log_.line(text); }};
-    directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience);
+    const auto on = [&](const std::string& found) {
+      return goes_on(config.run.directory, found, {config, digest, start_digest_}, source, patience.say);
+    };
+    directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience, on);
+    header_.trajectory_hash = directory_->trajectory_hash();
     comm.on_root([&] {
       for (const OnlineAverageConfig& average : config.averages)
         if (average.save)
