@@ -155,6 +155,7 @@ std::vector<int64_t> steps_of_files(const fs::path& folder, const std::string& s
 
 std::vector<int64_t> recorded_steps(const fs::path& folder) { return steps_of_files(folder, R"(\.json)"); }
 std::vector<int64_t> state_steps(const fs::path& folder) { return steps_of_files(folder, R"(\.state\.h5)"); }
+std::vector<int64_t> weights_steps(const fs::path& folder) { return steps_of_files(folder, R"(\.weights\.h5)"); }
 
 namespace {
 

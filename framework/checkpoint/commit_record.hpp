@@ -71,6 +71,9 @@ std::vector<int64_t> recorded_steps(const std::filesystem::path& folder);
 /// Steps of the state files in a folder, ascending, whether a record names them or not.
 std::vector<int64_t> state_steps(const std::filesystem::path& folder);
 
+/// The same of the weights files.
+std::vector<int64_t> weights_steps(const std::filesystem::path& folder);
+
 /// The weights files that some places name: a .h5 file itself; of a run's folder or a folder of checkpoints, those with a
 /// commit record, by step, but for a temporary checkpoint; of a folder without any, those of its folders (a grid). Errors: a place that
 /// doesn't exist or holds no checkpoint.

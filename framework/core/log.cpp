@@ -1,20 +1,21 @@
 #include "core/log.hpp"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdio>
+
+#include "core/terminal.hpp"
 
 namespace lawa {
 namespace {
 constexpr double terminal_interval_seconds = 0.2, plain_interval_seconds = 10;
+constexpr const char *begin_again = "\r\033[K", *no_wrap = "\033[?7l", *wrap = "\033[?7h";  // of a terminal, whatever its width
 }
 
-Log::Log(bool enabled) : enabled_(enabled), terminal_(isatty(STDERR_FILENO) == 1) {}
+Log::Log(bool enabled) : enabled_(enabled), terminal_(shows_moving_lines() && enabled) {}
 Log::~Log() { clear(); }
 
 void Log::clear() {
-  if (open_) std::fputs("\r\033[K", stderr);
+  if (open_) std::fputs(begin_again, stderr);
   open_ = false;
 }
 
@@ -34,7 +35,7 @@ void Log::progress(int64_t done, int64_t total, const std::string& text) {
   if (!last && done > began_with_)
     line += "  " + duration((now - began_at_) * static_cast<double>(total - done) / static_cast<double>(done - began_with_)) + " left";
   if (terminal_ && !last) {
-    std::fprintf(stderr, "\r\033[K%s", line.c_str());
+    std::fprintf(stderr, "%s%s%s%s", begin_again, no_wrap, line.c_str(), wrap);
     std::fflush(stderr);
     open_ = true;
   } else {

@@ -7,8 +7,8 @@
 
 namespace lawa {
 
-/// Prints when `enabled` (rank 0), else nothing. On a terminal `progress` redraws one line; elsewhere it prints a plain line
-/// now and then.
+/// Prints when `enabled` (rank 0), else nothing. Where somebody watches (core/terminal.hpp) `progress` redraws one
+/// line; elsewhere it prints a plain line now and then.
 class Log {
  public:
   explicit Log(bool enabled);

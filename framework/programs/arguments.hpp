@@ -10,7 +10,8 @@
 namespace lawa {
 
 inline constexpr const char* exit_codes =
-    "Exit codes, the same on every rank: 0 done, 1 an error, 3 the run diverged (its metrics.jsonl ends with the step), 4 stopped on\n"
+    "Exit codes, the same on every rank: 0 done, 1 an error, 3 the run diverged (its metrics.jsonl ends with the step), or weights\n"
+    "that were evaluated, or their loss, aren't finite, 4 stopped on\n"
     "request: SIGUSR1, SIGTERM or SIGINT on any rank, or run.wall_seconds. Then the same command goes on. A second SIGINT ends it at once.\n"
     "Open MPI's mpirun passes SIGUSR1 on, and ends with 4 too; after SIGTERM or SIGINT it sends SIGTERM to the ranks only when\n"
     "OMPI_MCA_odls_base_sigkill_timeout seconds (1) have passed, SIGKILL as many later, and ends with 1.";

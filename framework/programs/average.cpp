@@ -4,6 +4,7 @@
 #include <set>
 
 #include "average/averager.hpp"
+#include "checkpoint/readers_lock.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/stop_request.hpp"
 #include "interchange/weights_format.hpp"
@@ -65,6 +66,7 @@ size_t missing_first(const Communicator& comm, std::vector<PlannedFile>& files, 
 void average(const Communicator& comm, const AverageConfig& config, const ConfigSource& keys) {
   LAWA_CHECK(!config.destination.empty(), "destination", keys.where("destination"), ": must name a folder");
   LAWA_CHECK(!config.source.empty(), "source", keys.where("source"), ": must name a run or checkpoints");
+  const ReadersLock reading(comm, config.source);
   Log log(comm.root());
   const int64_t shard_bytes = max_shard_bytes(config.output);
   const std::vector<Source> sources = open_all(comm, config, log);
@@ -108,6 +110,7 @@ void rebuild(const Communicator& comm, AverageConfig config, const std::vector<s
   config.source.insert(config.source.end(), places.begin() + 1, places.end());
   LAWA_CHECK(!config.source.empty(), "source: must name the run or the checkpoints that ", places[0], " was made from");
   Log log(comm.root());
+  const ReadersLock reading(comm, config.source);
   const ExistingAverage found = existing_average(comm, places[0]);
   const std::string digest = rebuilt_digest(comm, config.output, found.description, open_all(comm, config, log), places[0], &found.means);
   LAWA_CHECK(digest == found.digest, places[0], ": made again it has the digest ", digest, ", and the file has ", found.digest);

@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <numbers>
 
 #include "average/averages_in_memory.hpp"
+#include "checkpoint/readers_lock.hpp"
 #include "checkpoint/run_directory.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/log.hpp"
@@ -12,6 +14,7 @@
 #include "evaluate/gather_weights.hpp"
 #include "interchange/weights_format.hpp"
 #include "ops/gemm.hpp"
+#include "ops/ops.hpp"
 #include "programs/arguments.hpp"
 #include "train/checked_tokens.hpp"
 #include "train/train_config.hpp"
@@ -147,7 +150,9 @@ class WeightsEvaluator {
  private:
   EvaluationResult loss_of(const Vector<float>& local) {
     gather_weights(exec_, comm_, *layout_, local, *model_);
-    return evaluator_->evaluate(exec_, *model_);
+    EvaluationResult result = evaluator_->evaluate(exec_, *model_);
+    if (!std::isfinite(comm_.sum(squared_norm(exec_, local)))) result.loss = std::numeric_limits<double>::quiet_NaN();  // whatever it is on these tokens
+    return result;
   }
 
   /// Errors: the file was trained on another tokenizer's ids, as both say.
@@ -209,13 +214,24 @@ class Report {
   void add(const Json& line) {
     if (root_) std::printf("%s\n", line.dump().c_str());
     std::fflush(stdout);
-    log_.progress(++done_, total_, "loss " + std::to_string(line.at("loss").get<double>()));
+    const double loss = line.at("loss").get<double>();
+    const Json& file = line.at("file");
+    if (!std::isfinite(loss)) diverged_.push_back(file.is_string() ? file.get<std::string>() : concat("the average of step ", line.at("step")));
+    log_.progress(++done_, total_, concat("loss ", std::to_string(loss)));
+  }
+  /// Errors, with the exit code of a run that has diverged: a loss wasn't finite.
+  void check() const {
+    if (diverged_.empty()) return;
+    const std::string others = diverged_.size() > 1 ? concat(" (and ", diverged_.size() - 1, " more)") : "";
+    throw Error(concat(diverged_[0], others, ": its weights, or their loss, aren't finite: the run that made them has diverged"),
+                concat(__FILE__, ":", __LINE__), exit_diverged);
   }
 
  private:
   Log log_;
   bool root_;
   int64_t total_, done_ = 0;
+  std::vector<std::string> diverged_{};  ///< whose loss isn't finite
 };
 
 void evaluate_averages(const Communicator& comm, const EvaluationConfig& config, const ConfigSource& keys,
@@ -230,6 +246,7 @@ void evaluate_averages(const Communicator& comm, const EvaluationConfig& config,
     for_each_average(comm, output, planned, sources, report.log(),
                      [&](const MadeAverage& average) { report.add(evaluator.evaluate(average)); });
   });
+  report.check();
 }
 
 void evaluate_files(const Communicator& comm, const EvaluationConfig& config, const ConfigSource& keys,
@@ -239,6 +256,7 @@ void evaluate_files(const Communicator& comm, const EvaluationConfig& config, co
   report.as_it_comes([&] {
     for (const auto& file : files) report.add(evaluator.evaluate(file));
   });
+  report.check();
 }
 
 }  // namespace
@@ -249,6 +267,7 @@ void evaluate_command(const Communicator& comm, const Arguments& arguments) {
   const auto config = load_config<EvaluationConfig>(keys);  // mistakes in keys, before anything is read
   check(config.averaging, keys);
   LAWA_CHECK(!arguments.places.empty(), "lawa evaluate: name weights files or folders of them");
+  const ReadersLock reading(comm, arguments.places);
   const std::vector<std::filesystem::path> files = named_weights(comm, arguments.places);
   if (std::ranges::any_of(keys.entries(), [](const auto& entry) { return entry.first.starts_with("averaging."); }))
     return evaluate_averages(comm, config, keys, files);

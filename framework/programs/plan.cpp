@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 
 #include "checkpoint/flat_file.hpp"
 #include "core/file_system_probe.hpp"
@@ -19,12 +20,12 @@
 #include "train/evaluation_steps.hpp"
 #include "train/start.hpp"
 #include "train/trainer.hpp"
+#include "train/warnings.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr double assumed_gpu_share = 0.4;      // nothing was measured there
 constexpr double least_efficiency = 0.95;     // of a split, without a warning
 constexpr double used_libraries_bytes = 19e6;  // what products and files add to a program that has just begun: 17 to 24 MB, measured
 constexpr double smallest_probed_disk = 1e6;   // free bytes: a disk with less tells nothing of its rate
@@ -65,16 +66,11 @@ PlannedMachine planned_ranks(const Communicator& comm, const PlanKeys& keys, Pre
     machine.measured_ranks = comm.size();
     machine.gemm_flops_per_second = comm.sum(measured_gemm_rate(Exec(), precision, 1536, 1)) / comm.size();
   }
-  const MeasuredShare& measured = measured_share(parameters);
-  machine.share = keys.share;
+  machine.share = keys.share > 0 ? keys.share : expected_share(parameters, precision);
   machine.share_from = "plan.share";
-  if (keys.share == 0 && kernels_run_at_once) {
-    machine.share = precision == Precision::bf16 ? measured.bf16 : measured.fp32;
-    machine.share_from = concat("plan.share; measured for ", measured.model, " on two cores, tests/benchmark/training.jsonl");
-  } else if (keys.share == 0) {
-    machine.share = assumed_gpu_share;
-    machine.share_from = "plan.share; an assumption";
-  }
+  if (keys.share == 0)
+    machine.share_from += kernels_run_at_once ? concat("; measured for ", measured_share(parameters).model, " on two cores, tests/benchmark/training.jsonl")
+                                              : std::string("; an assumption");
   return machine;
 }
 
@@ -165,6 +161,7 @@ void plan_command(const Communicator& comm, const Arguments& arguments) {
     look_at_disk(train.run.directory, config.plan, machine);
     plan.present_bytes = bytes_below(train.run.directory);
     plan.machine = machine;
+    std::ranges::copy(warnings(train, arguments.source, plan.data_tokens), std::back_inserter(plan.warnings));
     look_at_the_split(plan);
     const std::string text = arguments.option ? to_json(plan).dump() + "\n" : page(plan);
     std::fputs(text.c_str(), stdout);

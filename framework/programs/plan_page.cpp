@@ -92,6 +92,7 @@ std::string memory_text(const Plan& plan) {
 std::string disk_text(const Plan& plan) {
   const RunOutput& out = plan.output;
   std::string text = bytes_text(real(out.disk_bytes)) + " at most: " + several(out.checkpoints, "checkpoint") + " of " + bytes_text(real(out.weights_bytes));
+  if (out.most_weights < out.checkpoints) text += ", " + grouped(out.most_weights) + " of them at a time";
   if (out.averages > 0) text += ", " + several(out.averages, "average");
   return text + ", " + several(out.most_states, "state") + " of " + bytes_text(real(out.state_bytes)) + " at a time";
 }
@@ -115,7 +116,8 @@ std::string disk_keys(const Plan& plan) {
   const RunOutput& out = plan.output;
   const auto worth = [](double bytes) { return " (" + bytes_text(bytes) + ")"; };
   std::string keys;
-  if (out.checkpoints > 1) keys += "larger checkpoint.steps and state_steps" + worth(real(out.checkpoints * out.weights_bytes)) + ", ";
+  if (out.checkpoints > 1) keys += "larger checkpoint.steps and state_steps" + worth(real(out.most_weights * out.weights_bytes)) + ", ";
+  if (out.checkpoints > 1 && plan.config->checkpoint.keep_weights == 0) keys += "checkpoint.keep_weights, ";
   if (out.averages > 0) keys += "[[averages]] without save" + worth(real(out.averages * out.weights_bytes)) + ", ";
   if (out.most_states > 2) keys += "fewer checkpoint.keep_states" + worth(real(out.most_states * out.state_bytes)) + ", ";
   if (out.most_snapshots > 0) keys += "[[averages]] with a smaller window, ";
@@ -159,7 +161,8 @@ Json to_json(const Plan& plan) {
                     {"activations", plan.memory.activations}, {"averages", plan.memory.averages}, {"snapshots", plan.memory.snapshots},
                     {"program", machine.program_bytes}, {"rank", plan.rank_bytes()}, {"needed", plan.shared_bytes()},
                     {"available", machine.memory_bytes}};
-  json["disk"] = {{"directory", c.run.directory}, {"checkpoints", out.checkpoints}, {"weights_bytes", out.weights_bytes}, {"averages", out.averages},
+  json["disk"] = {{"directory", c.run.directory}, {"checkpoints", out.checkpoints}, {"most_checkpoints", out.most_weights},
+                  {"weights_bytes", out.weights_bytes}, {"averages", out.averages},
                   {"states", out.states}, {"most_states", out.most_states}, {"state_bytes", out.state_bytes}, {"bytes", out.disk_bytes},
                   {"written_bytes", out.written_bytes}, {"present_bytes", plan.present_bytes}, {"free_bytes", machine.free_bytes},
                   {"write_bytes_per_second", measured(machine.write_bytes_per_second)},

@@ -71,6 +71,26 @@ class PlannedAverages {
   int64_t most_ = 0;
 };
 
+/// The checkpoints that lie there, by the rules of RunDirectory::retire.
+class PlannedWeights {
+ public:
+  explicit PlannedWeights(const CheckpointConfig& config) : config_(config) {}
+
+  void add(int64_t step) { steps_.push_back(step); }
+  template <class HasState>
+  void retire(const HasState& has_state) {
+    if (config_.keep_weights == 0 || count() <= config_.keep_weights) return;
+    const int64_t every = config_.keep_weights_steps;
+    const auto newest = steps_.end() - config_.keep_weights;
+    steps_.erase(std::remove_if(steps_.begin(), newest, [&](int64_t step) { return (every == 0 || step % every != 0) && !has_state(step); }), newest);
+  }
+  int64_t count() const { return std::ssize(steps_); }
+
+ private:
+  const CheckpointConfig& config_;
+  std::vector<int64_t> steps_;
+};
+
 /// The arrays of a state: moments, sums, snapshots.
 std::vector<ArraySpec> state_arrays(int64_t sums, int64_t snapshots) {
   std::vector<ArraySpec> arrays(static_cast<size_t>(2 + snapshots), {"array", NumberFormat::float32});
@@ -95,8 +115,9 @@ RunOutput run_output(const TrainConfig& config, int64_t first_step) {
   PlannedAverages averages(config);
   const EvaluationSteps plain = evaluation_steps(config.evaluate);
   const int64_t last = config.schedule.steps;
-  int64_t weights = 0, kept = 0;   // bytes that lie there
-  std::vector<int64_t> states;     // of those that are kept, the oldest first
+  int64_t averages_bytes = 0, kept = 0;  // bytes that lie there: of averages, of states
+  PlannedWeights weights(config.checkpoint);
+  std::vector<std::pair<int64_t, int64_t>> states;  // those that are kept, the oldest first: their steps and bytes
   for (int64_t step = first_step + 1; step <= last; ++step) {
     averages.observe(step);
     const int64_t due = averages.due(step);
@@ -105,22 +126,26 @@ RunOutput run_output(const TrainConfig& config, int64_t first_step) {
     const int64_t saved = averages.save();
     out.averages += saved;
     ++out.checkpoints;
-    weights += (1 + saved) * out.weights_bytes;
+    averages_bytes += saved * out.weights_bytes;
+    out.written_bytes += (1 + saved) * out.weights_bytes;
+    weights.add(step);
     if (saves_state(config.checkpoint, step, last)) {
-      states.push_back(state_of(averages.sums(), averages.snapshots()));
-      kept += states.back();
+      const int64_t bytes = state_of(averages.sums(), averages.snapshots());
+      states.emplace_back(step, bytes);
+      kept += bytes;
       ++out.states;
-      out.written_bytes += states.back();
-      out.state_bytes = std::max(out.state_bytes, states.back());
+      out.written_bytes += bytes;
+      out.state_bytes = std::max(out.state_bytes, bytes);
       out.most_states = std::max(out.most_states, std::ssize(states));
     }
-    out.disk_bytes = std::max(out.disk_bytes, weights + kept);
+    out.most_weights = std::max(out.most_weights, weights.count());
+    out.disk_bytes = std::max(out.disk_bytes, weights.count() * out.weights_bytes + averages_bytes + kept);
     if (std::ssize(states) > config.checkpoint.keep_states) {
-      kept -= states.front();
+      kept -= states.front().second;
       states.erase(states.begin());
     }
+    weights.retire([&](int64_t one) { return std::ranges::count(states, one, &std::pair<int64_t, int64_t>::first) > 0; });
   }
-  out.written_bytes += weights;
   out.most_snapshots = averages.most_snapshots();
   return out;
 }
@@ -150,6 +175,12 @@ const MeasuredShare& measured_share(int64_t parameters) {
       {"quickstart", 836'736, 0.76, 0.62}, {"l4_c128", 1'344'640, 0.77, 0.64}, {"l6_c384", 10'818'432, 0.86, 0.77}, {"small", 124'373'760, 0.93, 0.80}};
   const auto larger = std::ranges::find_if(measured, [&](const MeasuredShare& one) { return one.parameters > parameters; });
   return larger == std::begin(measured) ? *larger : *std::prev(larger);
+}
+
+double expected_share(int64_t parameters, Precision precision) {
+  if (!kernels_run_at_once) return assumed_gpu_share;
+  const MeasuredShare& measured = measured_share(parameters);
+  return precision == Precision::bf16 ? measured.bf16 : measured.fp32;
 }
 
 }  // namespace lawa

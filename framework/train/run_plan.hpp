@@ -8,6 +8,7 @@ namespace lawa {
 struct RunOutput {
   int64_t checkpoints = 0, states = 0, averages = 0;  ///< weights files, those with a state beside them, files of averages
   int64_t evaluations = 0;                            ///< of the plain weights and of averages
+  int64_t most_weights = 0;                           ///< checkpoints that lie there at a time, the one being written among them
   int64_t most_states = 0;                            ///< that lie there at a time: those that are kept, and the one being written
   int64_t most_snapshots = 0;                         ///< of online averages that a rank holds at a time, each once
   int64_t weights_bytes = 0;                          ///< of a checkpoint's weights, or of an average
@@ -41,5 +42,9 @@ struct MeasuredShare {
   double fp32, bf16;
 };
 const MeasuredShare& measured_share(int64_t parameters);
+
+/// The share of matrix products' rate that training is expected to reach here: measured_share's on a CPU, an assumption on a GPU.
+double expected_share(int64_t parameters, Precision precision);
+inline constexpr double assumed_gpu_share = 0.4;  // nothing was measured there
 
 }  // namespace lawa

@@ -39,6 +39,8 @@ void check(const TrainConfig& c, const ConfigSource& source) {
   for (const std::string& hint : c.checkpoint.hints) hint_of(hint, "checkpoint.hints" + source.where("checkpoint.hints"));
   LAWA_CHECK(c.checkpoint.hints.empty() || c.checkpoint.writer == "hdf5", "checkpoint.hints", source.where("checkpoint.hints"),
              ": are for checkpoint.writer = \"hdf5\", and that is ", c.checkpoint.writer);
+  LAWA_CHECK(c.checkpoint.keep_weights_steps == 0 || c.checkpoint.keep_weights > 0, "checkpoint.keep_weights_steps",
+             source.where("checkpoint.keep_weights_steps"), ": ", c.checkpoint.keep_weights_steps, " needs checkpoint.keep_weights, and that is 0: all stay");
   LAWA_CHECK(c.start.checkpoint.empty() || c.start.weights.empty(), "start.checkpoint", source.where("start.checkpoint"),
              " and start.weights", source.where("start.weights"), ": only one of them");
 }

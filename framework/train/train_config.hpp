@@ -31,7 +31,7 @@ void visit(EvaluateConfig& c, Visitor&& v) {
 }
 
 struct CheckpointConfig {
-  int64_t steps = 1000, state_steps = 1000, keep_states = 2;
+  int64_t steps = 1000, state_steps = 1000, keep_states = 2, keep_weights = 0, keep_weights_steps = 0;
   bool fsync = true;
   std::string writer = "direct";
   std::vector<std::string> hints{};
@@ -41,6 +41,8 @@ void visit(CheckpointConfig& c, Visitor&& v) {
   v("steps", c.steps, "keep the weights every so many steps, and at the end; 0 = only at the end", at_least(0));
   v("state_steps", c.state_steps, "save what resuming needs every so many steps, and at the end; 0 = only at the end", at_least(0));
   v("keep_states", c.keep_states, "of the saved states, keep the newest so many", at_least(1));
+  v("keep_weights", c.keep_weights, "of the saved weights, keep the newest so many, and those beside a state; 0 = all", at_least(0));
+  v("keep_weights_steps", c.keep_weights_steps, "with keep_weights, also keep those of every so many steps; 0 = no others", at_least(0));
   v("fsync", c.fsync, "make each file durable before it gets its name");
   v("writer", c.writer, "direct: each rank writes its own parts; hdf5: all together by parallel HDF5, in large transfers. The bytes are the same",
     one_of({"direct", "hdf5"}));

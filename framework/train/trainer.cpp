@@ -30,8 +30,8 @@ void exchange(const Exec& exec, const Vector<float>& a, const Vector<float>& b) 
 
 }  // namespace
 
-Diverged::Diverged(const StepResult& made)
-    : Error(concat("step ", made.step, ": the run has diverged (loss ", made.loss, ", gradient norm ", made.grad_norm,
+Diverged::Diverged(const StepResult& made, const std::string& why)
+    : Error(concat("step ", made.step, ": the run has diverged (", why.empty() ? concat("loss ", made.loss, ", gradient norm ", made.grad_norm) : why,
                    "); a lower schedule.peak_lr or optimizer.clip_norm may help"),
             concat(__FILE__, ":", __LINE__), exit_diverged),
       result(made) {}
@@ -100,6 +100,16 @@ bool Trainer::is_finite() const {
   return std::isfinite(comm_->sum(sum));
 }
 
+bool Trainer::next_step_is_finite() {
+  const auto micro_batches = plan_.micro_batches(tokens() / config_->model.context);
+  double sum = 0;
+  if (!micro_batches.empty()) {
+    sum += model_.forward_backward(exec_, load_batch(micro_batches[0]), 1, Gradients::overwrite);
+    sum += squared_norm(exec_, model_.gradients());
+  }
+  return std::isfinite(comm_->sum(sum));
+}
+
 /// Errors, on all ranks: an array, a local buffer of this file's, holds a number that isn't finite. Collective.
 void Trainer::check_finite(const std::string& path, const std::vector<ShardArray>& arrays) const {
   comm_->together([&] {
@@ -133,6 +143,14 @@ StepResult Trainer::train_step() {
   return {step_, loss, lr, norm, static_cast<StopReason>(stop)};
 }
 
+TokenBatch Trainer::load_batch(const std::vector<int64_t>& micro_batch) {
+  return in_phase("data", [&] {
+    std::vector<std::vector<TokenId>> windows;
+    for (const int64_t window : micro_batch) windows.push_back(tokens_->window(window, config_->model.context));
+    return batch_.load(windows);
+  });
+}
+
 /// Leaves the sum over ranks in gradient_; returns this rank's part of the mean loss [nats/token].
 double Trainer::accumulate_gradients() {
   const double scale = 1.0 / static_cast<double>(config_->batch.global_sequences * config_->model.context);
@@ -143,12 +161,7 @@ double Trainer::accumulate_gradients() {
   for (size_t i = 0; i < micro_batches.size(); ++i) {
     Finished reduce;
     if (i + 1 == micro_batches.size()) reduce = [this](Range finished) { reduce_from(finished.begin); };
-    const TokenBatch batch = in_phase("data", [&] {
-      std::vector<std::vector<TokenId>> windows;
-      for (const int64_t window : micro_batches[i]) windows.push_back(tokens_->window(window, config_->model.context));
-      return batch_.load(windows);
-    });
-    loss += model_.forward_backward(exec_, batch, scale, i == 0 ? Gradients::overwrite : Gradients::add, reduce);
+    loss += model_.forward_backward(exec_, load_batch(micro_batches[i]), scale, i == 0 ? Gradients::overwrite : Gradients::add, reduce);
   }
   reduce_from(0);  // a rank without sequences takes part here
   return loss * scale;

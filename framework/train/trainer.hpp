@@ -23,9 +23,9 @@ struct StepResult {
 };
 
 /// The run has diverged: the loss or the gradients' norm of a step isn't finite, or what its update has made of weights and moments. On
-/// every rank alike.
+/// every rank alike. `why` says what isn't finite, where it is neither of the first two.
 struct Diverged : Error {
-  explicit Diverged(const StepResult& made);
+  explicit Diverged(const StepResult& made, const std::string& why = "");
   StepResult result;  ///< of the step
 };
 
@@ -47,6 +47,9 @@ class Trainer {
   StepResult train_step();
   /// Whether all weights and moments are finite: else no checkpoint is to be made of them. Collective.
   bool is_finite() const;
+  /// Whether the present weights can be trained on: their loss and its gradients are finite, on the first sequences that each rank would
+  /// read for the next step. Collective.
+  bool next_step_is_finite();
   /// Writes the checkpoint of the present step, and its record last, with `open` in it. Collective.
   void save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const OpenEnds& open,
             const WriteOptions& options) const;
@@ -70,6 +73,7 @@ class Trainer {
   void check_finite(const std::string& path, const std::vector<ShardArray>& arrays) const;
   Vector<float> average(size_t i) const;
   void keep_plain(const std::vector<std::string>& exclude, const Vector<float>& average) const;
+  TokenBatch load_batch(const std::vector<int64_t>& micro_batch);
   double accumulate_gradients();
   void reduce_from(int64_t begin);
   void gather(const Vector<float>& local);

@@ -1,6 +1,6 @@
 #include "train/training_run.hpp"
 
-#include <cstdio>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -12,13 +12,17 @@
 #include "ops/gemm_rate.hpp"
 #include "tensor/device.hpp"
 #include "train/checked_tokens.hpp"
+#include "train/continuation.hpp"
 #include "train/evaluations.hpp"
+#include "train/resume.hpp"
+#include "train/run_report.hpp"
 #include "train/save_steps.hpp"
 #include "train/start.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
 #include "train/time_limit.hpp"
 #include "train/trainer.hpp"
+#include "train/warnings.hpp"
 
 namespace lawa {
 namespace fs = std::filesystem;
@@ -26,12 +30,13 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr double slow_disk_rate = 1e8;  // bytes/s: what a save takes before one has been timed
+constexpr double judged_step_flops = kernels_run_at_once ? 2e11 : 2e14;  // a rank's: longer steps are worth a second to judge them by
 
 class TrainingRun {
  public:
   TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source, double measured_from)
       : comm_(comm), config_(config), log_(log), measured_from_(measured_from),
-        table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)), stop_rule_(config) {
+        table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)), report_(config, log), stop_rule_(config) {
     const Phase phase(start_phase);
     LAWA_CHECK(multiplies_in(precision_of(config)), "precision", source.where("precision"), ": this build on this processor can't multiply ",
                "in ", config.precision, " (oneDNN and AVX-512, or a GPU)");
@@ -46,7 +51,11 @@ class TrainingRun {
     }
     identify(digest, source);
     const LockPatience patience{config.run.lock_seconds, "run.lock_seconds", [&](const std::string& text) { log_.line(text); }};
-    directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience);
+    const auto on = [&](const std::string& found) {
+      return goes_on(config.run.directory, found, {config, digest, start_digest_}, source, patience.say);
+    };
+    directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience, on);
+    header_.trajectory_hash = directory_->trajectory_hash();
     comm.on_root([&] {
       for (const OnlineAverageConfig& average : config.averages)
         if (average.save)
@@ -57,22 +66,24 @@ class TrainingRun {
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
     if (validation_) evaluations_.emplace(config, comm, *validation_, micro, *trainer_);
     speed_.flops_per_token = flops_per_token(config.model);
-    announce(micro);
+    report_.made_of(micro, comm.size(), table_.size(), trainer_->averages().most_bytes());
+    for (const std::string& warning : warnings(config, source, tokens_->size())) log_.line("warning: " + warning);
   }
 
   void train() {
-    if (!trainer_ && stop_rule_.met()) return say_stopped(final_step_);
-    if (!trainer_) return log_.line(config_.run.directory + ": complete, " + std::to_string(final_step_) + " steps");
+    if (!trainer_) return say_complete();
     begin();
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
     stop_rule_.restart(comm_, metrics("evaluate"));
-    if (open_.evaluation) make_missing_evaluation();
+    say_what_is_to_come();
     const auto saved_bytes = static_cast<double>(12 * table_.size() + trainer_->averages().most_bytes() * comm_.size());
     limit_.emplace(config_.run.wall_seconds, 1 + saved_bytes / slow_disk_rate);
     try {
+      if (open_.evaluation) make_missing_evaluation();
       while (!over()) {
         make_step();
         if (evaluations_) evaluate();
+        check_end();
         save_what_is_due();
         if (stop_ != no_stop && (open_.evaluation || !over())) stop();
       }
@@ -87,14 +98,14 @@ class TrainingRun {
  private:
   /// Fills header_ with the run's hashes and what its checkpoints say about their origin.
   void identify(const std::string& tokens_digest, const ConfigSource& source) {
-    std::string start_digest;
-    comm_.on_root([&] { start_digest = digest_of_start(config_, source); });
-    start_digest = comm_.broadcast(start_digest);
+    parent_.emplace(comm_, std::vector{config_.start.checkpoint, config_.start.weights});
+    comm_.on_root([&] { start_digest_ = digest_of_start(config_, source); });
+    start_digest_ = comm_.broadcast(start_digest_);
     const Version program = version();
     Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
-                       {"start_digest", start_digest}};
+                       {"start_digest", start_digest_}};
     if (const std::string tokenizer = tokens_->tokenizer(); !tokenizer.empty()) provenance["tokenizer"] = tokenizer;
-    header_ = {.kind = "weights", .step = 0, .trained_tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest),
+    header_ = {.kind = "weights", .step = 0, .trained_tokens = 0, .trajectory_hash = trajectory_hash(config_, tokens_digest, start_digest_),
                .config_hash = config_hash(config_), .git = program.git, .table = table_, .config = dump_config(config_),
                .provenance = provenance};
   }
@@ -142,91 +153,32 @@ class TrainingRun {
     comm_.on_root([&] { directory_->describe(header_.config, provenance); });
   }
 
-  void announce(int64_t micro) {
-    char text[200];
-    std::snprintf(text, sizeof text, "GPT-2, %.2f M parameters, on %d rank%s; %lld sequences of %lld tokens a step, up to %lld at a time",
-                  static_cast<double>(table_.size()) * 1e-6, comm_.size(), comm_.size() == 1 ? "" : "s",
-                  static_cast<long long>(config_.batch.global_sequences), static_cast<long long>(config_.model.context),
-                  static_cast<long long>(micro));
-    log_.line(text);
-    const double bytes = 4.0 * static_cast<double>(table_.size());
-    log_.line(config_.run.directory + ": " + bytes_text(bytes) + " of weights and " + bytes_text(2 * bytes) + " of state a checkpoint");
-    if (const auto held = static_cast<double>(trainer_->averages().most_bytes()); held > 0)
-      log_.line("averages: at most " + bytes_text(held) + " of memory a rank, and " + bytes_text(held * comm_.size()) + " more of state");
+  void say_complete() {
+    if (stop_rule_.met()) say_stopped(final_step_);
+    else log_.line(config_.run.directory + ": complete, " + std::to_string(final_step_) + " steps");
+    report_.ends(final_step_, metrics("evaluate"));
   }
 
-  /// The newest whole checkpoint of this run, else what start.* names, else the seed. Collective.
+  /// Collective.
   void begin() {
     const Phase phase(start_phase);
-    const fs::path& folder = directory_->checkpoints();
-    std::string candidates;
-    comm_.on_root([&] {
-      Json list = Json::array();
-      for (const int64_t step : recorded_steps(folder)) list.push_back(step);
-      candidates = list.dump();
-    });
-    const auto steps = Json::parse(comm_.broadcast(candidates)).get<std::vector<int64_t>>();
-    int64_t damaged = 0;
-    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-      if (const auto problem = try_resume(*step)) {
-        if (problem->empty()) continue;  // weights only
-        ++damaged;
-        log_.line("skipped the checkpoint of step " + std::to_string(*step) + ": " + *problem);
-        continue;
-      }
-      cut_metrics(*step, open_.evaluation);
-      return report_resume(*step, damaged);
-    }
-    LAWA_CHECK(damaged == 0, "run.directory: ", config_.run.directory, ": no checkpoint that a run can go on from is whole (", damaged,
-               " damaged); choose another folder, or remove this one to start again");
-    cut_metrics(-1, false);
-    if (!config_.start.checkpoint.empty()) trainer_->load(config_.start.checkpoint, true);
-    else if (!config_.start.weights.empty()) trainer_->load(config_.start.weights, false);
-    else trainer_->start();
+    const Resumed resumed = begin_or_go_on(comm_, config_, *directory_, *trainer_, header_.git, log_);
+    open_.evaluation = resumed.evaluation;
+    if (resumed.from_checkpoint) parent_.reset();
   }
 
-  void cut_metrics(int64_t step, bool evaluations) {
-    comm_.on_root([&] {
-      const int64_t damaged = directory_->cut_metrics(step, evaluations);
-      const fs::path path = directory_->path() / "metrics.jsonl";
-      if (damaged > 0)
-        log_.line(concat(path.string(), ": ", damaged, damaged == 1 ? " line" : " lines", " could not be read, and went to ",
-                         damaged_of(path).string()));
-    });
-  }
-
-  void report_resume(int64_t step, int64_t damaged) {
-    Json line = {{"kind", "resume"}, {"step", step}, {"ranks", comm_.size()}, {"git", header_.git}, {"skipped", damaged}};
-    log_.line("going on from step " + std::to_string(step));
-    for (const auto& [key, text] : {std::pair{"added", " begins anew"}, std::pair{"dropped", " is dropped, and its state with it"}}) {
-      const Json names = averages_changed_.value(key, Json::array());
-      if (!names.empty()) line["averages_" + std::string(key)] = names;
-      for (const Json& name : names) log_.line(name.get<std::string>() + text);
+  /// Before the first step, which may take long. Collective.
+  void say_what_is_to_come() {
+    const Phase phase(start_phase);
+    const int64_t sequences = config_.batch.global_sequences;
+    const double flops = speed_.flops_per_token * static_cast<double>(sequences * config_.model.context);
+    double seconds = 0;
+    if (flops / comm_.size() > judged_step_flops) {
+      const Precision precision = precision_of(config_);
+      const double rate = comm_.sum(measured_gemm_rate(trainer_->exec(), precision, 1536, 1));
+      seconds = flops / (rate * expected_share(table_.size(), precision) * split_efficiency(sequences, comm_.size()));
     }
-    directory_->append(line);
-  }
-
-  /// Nothing when the run goes on from that step now; "" when the checkpoint has no state; else what is wrong with it. Errors reach
-  /// all ranks alike, so all of them take the next candidate together. Collective.
-  std::optional<std::string> try_resume(int64_t step) {
-    const fs::path& folder = directory_->checkpoints();
-    int64_t has_state = 0, evaluation = 0;
-    try {
-      comm_.on_root([&] {
-        const CommitRecord record = read_record(record_path(folder, step));
-        if (!record.state) return;
-        verify_file(folder, record.weights);
-        verify_file(folder, *record.state);
-        has_state = 1;
-        evaluation = record.open.evaluation ? 1 : 0;
-      });
-      if (comm_.broadcast(has_state) == 0) return "";
-      averages_changed_ = trainer_->load(weights_path(folder, step), true);
-      open_.evaluation = comm_.broadcast(evaluation) == 1;
-      return std::nullopt;
-    } catch (const Error& error) {
-      return error.what();
-    }
+    comm_.on_root([&] { report_.begins(trainer_->step(), run_output(config_, trainer_->step()), tokens_->size(), seconds); });
   }
 
   bool over() const { return trainer_->step() >= config_.schedule.steps || stop_rule_.met(); }
@@ -243,6 +195,7 @@ class TrainingRun {
     limit_->made_step(seconds);
     stop_ = last_.stop;
     open_ = {};
+    plain_is_finite_ = true;
     report(last_, seconds);
   }
 
@@ -263,9 +216,7 @@ class TrainingRun {
     directory_->append({{"kind", "train"}, {"step", result.step}, {"loss", result.loss}, {"lr", result.lr},
                         {"grad_norm", result.grad_norm}, {"trained_tokens", trainer_->tokens()}, {"seconds", seconds},
                         {"tokens_per_second", rate}});
-    char text[120];
-    std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", result.loss, result.lr, result.grad_norm, rate);
-    log_.progress(result.step, config_.schedule.steps, text);
+    report_.made_step(result, tokens, seconds);
   }
 
   void summarise() {
@@ -275,6 +226,7 @@ class TrainingRun {
     if (comm_.max(speed_.seconds) >= measured_from_)
       speed_.gemm_flops_per_second = comm_.sum(measured_gemm_rate(trainer_->exec(), precision_of(config_)));
     for (const std::string& line : summary(speed_, times)) log_.line(line);
+    report_.ends(trainer_->step(), metrics("evaluate"));
     Json line = {{"kind", "summary"}, {"step", trainer_->step()}};
     line.update(speed_fields(speed_));
     line.update({{"peak_memory_bytes", peak}, {"phase_seconds", phase_seconds(times)}});
@@ -287,17 +239,32 @@ class TrainingRun {
       open_.evaluation = evaluations_->due();
       return;
     }
+    std::vector<Json> lines;
     stop_ = evaluations_->make([&](const Json& line) {
       directory_->append(line);
       stop_rule_.add(line);
+      if (lines.empty()) plain_is_finite_ = line.at("loss").is_number();  // the first is of the plain weights
+      lines.push_back(line);
     });
+    report_.evaluated(trainer_->step(), lines);
     open_.evaluation = stop_ != no_stop;
+  }
+
+  /// Errors: Diverged, where the run ends here and its last weights are good for nothing: no step comes that would show it. Collective.
+  void check_end() {
+    if (!over()) return;
+    const Phase phase(evaluation_phase);
+    if (plain_is_finite_ && trainer_->next_step_is_finite()) return;
+    last_.step = trainer_->step();
+    last_.loss = std::numeric_limits<double>::quiet_NaN();
+    throw Diverged(last_, "the last weights' loss, or its gradients, aren't finite");
   }
 
   /// At the step of the checkpoint that the run goes on from. Errors: Stopped.
   void make_missing_evaluation() {
     if (evaluations_) evaluate();
     if (stop_ != no_stop) stop();
+    check_end();
     directory_->make_metrics_durable();
     comm_.on_root([&] {
       CommitRecord record = read_record(record_path(directory_->checkpoints(), trainer_->step()));
@@ -333,16 +300,31 @@ class TrainingRun {
   void save(bool state) {
     const Phase phase(checkpoint_phase);
     const Stopwatch clock;
-    if (!trainer_->is_finite()) throw Diverged(last_);
+    if (!trainer_->is_finite()) throw Diverged(last_, "its update made weights or moments that aren't finite");
     const WriteOptions options{.fsync = config_.checkpoint.fsync, .through_hdf5 = config_.checkpoint.writer == "hdf5", .hints = config_.checkpoint.hints};
     // Before the checkpoint: what a kill prevents is done again from the one before. A stop alone makes no averages due.
     if (open_.temporary != OpenEnds::Temporary::checkpoint) save_averages(options);
     if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past
     const auto lock = write_lock(directory_->checkpoints());
     trainer_->save(directory_->checkpoints(), header_, state, open_, options);
-    comm_.on_root([&] { directory_->retire_states(config_.checkpoint.keep_states, trainer_->step()); });
-    if (state) limit_->saved(clock.seconds());
+    comm_.on_root([&] { retire(); });
+    if (state) {
+      limit_->saved(clock.seconds());
+      parent_.reset();
+    }
     directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
+  }
+
+  /// What needn't be kept any more goes. On rank 0.
+  void retire() {
+    const CheckpointConfig& c = config_.checkpoint;
+    const auto found = directory_->retire({.states = c.keep_states, .weights = c.keep_weights, .weights_steps = c.keep_weights_steps}, trainer_->step());
+    const bool all_stay = found == Readers::Found::some || (found == Readers::Found::unknown && c.keep_weights > 0);
+    if (all_stay && !said_that_all_stay_)
+      log_.line(config_.run.directory + (found == Readers::Found::some
+                    ? ": another process reads its checkpoints: none goes until it has ended"
+                    : ": this file system has no locks: checkpoint.keep_weights removes nothing, as nobody can tell who reads"));
+    said_that_all_stay_ = all_stay;
   }
 
   /// Held by rank 0: an averaging job may have been told to write there. Collective.
@@ -370,7 +352,10 @@ class TrainingRun {
   Log& log_;
   double measured_from_;
   ParameterTable table_;
+  RunReport report_;
   std::optional<TokenSet> tokens_, validation_;
+  std::optional<ReadersLock> parent_;  ///< of the run that this one branches from, until it can do without
+  std::string start_digest_;
   FlatHeader header_;
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<Trainer> trainer_;  ///< none when the run is complete
@@ -380,7 +365,8 @@ class TrainingRun {
   StopReason stop_ = no_stop;  ///< of the present step, on all ranks alike
   StepResult last_;            ///< of the last step
   OpenEnds open_;              ///< of the present step's checkpoint
-  Json averages_changed_ = Json::object();  ///< by the last resume
+  bool plain_is_finite_ = true;  ///< the present step's validation loss, where it has one
+  bool said_that_all_stay_ = false;
   std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
   int64_t final_step_ = 0;  ///< of a complete run, on rank 0
   Speed speed_;  ///< of all steps of this start

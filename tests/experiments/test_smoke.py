@@ -31,7 +31,7 @@ def test_a_figure_ends_in_a_picture_and_verdicts(made, name):
     assert [verdict["claim"] for verdict in verdicts] == [claim["name"] for claim in spec.claims]
     assert all(verdict["text"] in printed and verdict["n"] == len(spec.axes["seed"]) for verdict in verdicts)
     data = pandas.read_csv(folder / name / "data.csv")
-    assert set(data["seed"]) == {arm.name for arm in spec.axes["seed"]} and data["loss"].between(0, 10).all()
+    assert set(data["seed"]) == {arm.name for arm in spec.axes["seed"]} and data["loss"].between(0, 50).all()   # a spike at ten times the rate; its height is the text's
     assert set(data["average"]) == {"plain", *(average.name for average in spec.averages)}
     facts = json.loads((folder / name / "provenance.json").read_text())
     assert facts["missing"] == [] and facts["diverged"] == [] and len(facts["tokens_digest"]) == 1

@@ -3,11 +3,10 @@ import math
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from runner import end, kill, lawa, session, snapshot, start, succeed, weights, xxhash
-from weights_file import assert_rounded_once, flip, in_a_weight, read
+from weights_file import assert_rounded_once, flip, in_a_weight, put, read
 
 STEPS = np.arange(5, 61, 5)
 SWITCHES = ("averaging.fsync=false", "averaging.verify=false")
@@ -126,13 +125,7 @@ def test_a_damaged_average_is_not_called_made_again(place):
 def test_a_number_that_is_not_finite_is_refused_by_name(place):
     if (library := xxhash()) is None:
         pytest.skip("needs libxxhash")
-    weights(30).with_name("step_00000030.json").unlink()
-    with h5py.File(weights(30), "r+") as file:   # as a diverged run would have written it
-        values = file["weights"][()]
-        values[27000] = np.inf
-        file["weights"][...] = values
-        block = values[24576:28672].tobytes()
-        file["checksums/weights"][6] = library.XXH3_64bits(block, len(block))
+    put(weights(30), 27000, np.inf, library)
     words = ("average", weights(30), weights(60), "averaging.window=2", "destination=new")
     refused(*words, says=[weights(30), "h.1.mlp.c_fc.weight holds inf", "averaging.allow_nonfinite"])
     assert not [path for path in Path("new").rglob("*") if path.is_file()]

@@ -34,9 +34,9 @@ class RunDirectories : public testing::Test {
 };
 
 /// Takes a file's lock without waiting. True when nobody else had it.
-bool take_lock(const fs::path& path) {
+bool take_lock(const fs::path& path, short type) {
   struct flock whole {};
-  whole.l_type = F_WRLCK;
+  whole.l_type = type;
   const int descriptor = ::open(path.c_str(), O_RDWR);
   return descriptor >= 0 && ::fcntl(descriptor, F_SETLK, &whole) == 0;
 }
@@ -44,13 +44,13 @@ bool take_lock(const fs::path& path) {
 /// Another process: says 'y' or 'n' for whether it got the lock, and keeps it until the object goes.
 class LockingProcess {
  public:
-  explicit LockingProcess(const fs::path& path) {
+  explicit LockingProcess(const fs::path& path, short type = F_WRLCK) {
     int report[2], wait[2];
     if (::pipe(report) != 0 || ::pipe(wait) != 0) throw std::runtime_error("no pipe");
     pid_ = ::fork();
     if (pid_ == 0) {
       ::close(wait[1]);
-      char word = take_lock(path) ? 'y' : 'n';
+      char word = take_lock(path, type) ? 'y' : 'n';
       const bool told = ::write(report[1], &word, 1) == 1 && ::read(wait[0], &word, 1) == 0;  // 0: the parent closed its end
       ::_exit(told ? 0 : 1);
     }
@@ -78,7 +78,7 @@ class LockingProcess {
 };
 
 TEST_F(RunDirectories, AreMadeWithTheirParents) {
-  const RunDirectory directory(comm, run, "abc");
+  RunDirectory directory(comm, run, "abc");
   EXPECT_EQ(directory.checkpoints(), run / "checkpoints");
   EXPECT_TRUE(fs::is_directory(run / "checkpoints"));
   directory.describe("seed = 1\n", {{"trajectory_hash", "abc"}});
@@ -219,7 +219,7 @@ TEST_F(RunDirectories, AnAveragesLineIsCutByWhenItWasEvaluated) {
 }
 
 TEST_F(RunDirectories, RetireStatesButTheNewestAndTheirRecordsStayTrue) {
-  const RunDirectory directory(comm, run, "abc");
+  RunDirectory directory(comm, run, "abc");
   const fs::path checkpoints = directory.checkpoints();
   const std::vector<int64_t> steps{10, 20, 30, 40, 50};
   for (const int64_t step : steps) {
@@ -242,23 +242,23 @@ TEST_F(RunDirectories, RetireStatesButTheNewestAndTheirRecordsStayTrue) {
     }
     return found;
   };
-  directory.retire_states(2, 40);
+  directory.retire({.states = 2}, 40);
   EXPECT_THAT(with_state(), ElementsAre(20, 40, 50)) << "what lies beyond the newest step doesn't count";
   write_file(state_path(checkpoints, 30), "orphan");  // what a kill leaves between the new record and the removal
-  directory.retire_states(1, 50);
+  directory.retire({.states = 1}, 50);
   EXPECT_THAT(with_state(), ElementsAre(50));
 }
 
 TEST_F(RunDirectories, WhatIsTemporaryGoesWithTheNextState) {
   using Temporary = OpenEnds::Temporary;
-  const RunDirectory directory(comm, run, "abc");
+  RunDirectory directory(comm, run, "abc");
   const fs::path checkpoints = directory.checkpoints();
   const auto write = [&](int64_t step, Temporary temporary) {
     write_file(weights_path(checkpoints, step), "weights");
     write_file(state_path(checkpoints, step), "state");
     write_record(checkpoints, {step, 96 * step, "abc", describe_file(weights_path(checkpoints, step), {}),
                                describe_file(state_path(checkpoints, step), {}), {temporary, false}});
-    directory.retire_states(2, step);
+    directory.retire({.states = 2}, step);
   };
   for (const int64_t step : {10, 20}) write(step, Temporary::nothing);
   write(25, Temporary::checkpoint);
@@ -272,6 +272,93 @@ TEST_F(RunDirectories, WhatIsTemporaryGoesWithTheNextState) {
   EXPECT_THAT(recorded_steps(checkpoints), ElementsAre(10, 20, 27, 30)) << "the weights of step 27 were due";
   const CommitRecord record = read_record(record_path(checkpoints, 27));
   EXPECT_FALSE(record.state || record.open.temporary != Temporary::nothing);
+}
+
+/// A run's folder with checkpoints, some with a state.
+class Retention : public RunDirectories {
+ protected:
+  RunDirectory directory{comm, run, "abc"};
+  const fs::path checkpoints = directory.checkpoints();
+
+  void SetUp() override { directory.describe("", {{"trajectory_hash", "abc"}}); }
+  void write(int64_t step, bool state = false, OpenEnds::Temporary temporary = OpenEnds::Temporary::nothing) const {
+    write_file(weights_path(checkpoints, step), "weights");
+    if (state) write_file(state_path(checkpoints, step), "state");
+    CommitRecord record{step, 96 * step, "abc", describe_file(weights_path(checkpoints, step), {}), {}, {temporary, false}};
+    if (state) record.state = describe_file(state_path(checkpoints, step), {});
+    write_record(checkpoints, record);
+  }
+  void write_ten() const {
+    for (int64_t step = 10; step <= 100; step += 10) write(step, step % 40 == 0);  // states at 40 and 80
+  }
+  /// Of those that are there, each whole.
+  std::vector<int64_t> present() const {
+    EXPECT_EQ(recorded_steps(checkpoints), weights_steps(checkpoints));
+    for (const int64_t step : recorded_steps(checkpoints)) EXPECT_NO_THROW(verify_file(checkpoints, read_record(record_path(checkpoints, step)).weights));
+    return recorded_steps(checkpoints);
+  }
+};
+
+TEST_F(Retention, KeepsTheNewestThoseOfEverySoManyStepsAndThoseWithAState) {
+  write_ten();
+  directory.retire({.states = 9}, 100);
+  EXPECT_THAT(present(), testing::SizeIs(10)) << "all of them, as a rule";
+  directory.retire({.states = 9, .weights = 4, .weights_steps = 30}, 100);
+  EXPECT_THAT(present(), ElementsAre(30, 40, 60, 70, 80, 90, 100));
+  directory.retire({.states = 1, .weights = 2, .weights_steps = 60}, 100);
+  EXPECT_THAT(present(), ElementsAre(60, 80, 90, 100));
+  directory.retire({.states = 1, .weights = 1}, 100);
+  EXPECT_THAT(present(), ElementsAre(80, 100)) << "the run goes on from 80";
+}
+
+TEST_F(Retention, WhatIsDamagedTemporaryOrBeyondDoesNotCrowdOutOthers) {
+  write_ten();
+  write(105, true, OpenEnds::Temporary::checkpoint);
+  write(500);  // of a run that has been cut back
+  write_file(record_path(checkpoints, 70), "{");
+  directory.retire({.states = 9, .weights = 3}, 105);
+  EXPECT_THAT(recorded_steps(checkpoints), ElementsAre(40, 70, 80, 90, 100, 105, 500)) << "what can't be read is left alone";
+}
+
+TEST_F(Retention, WhatAKillHasLeftGoes) {
+  write_ten();
+  fs::remove(record_path(checkpoints, 20));  // between the removal of the record and that of its file
+  fs::remove(record_path(checkpoints, 90));  // a save that was killed, among the newest
+  EXPECT_THAT(weights_files({run.string()}), testing::SizeIs(8)) << "the list is consistent all the same";
+  directory.retire({.states = 9, .weights = 2}, 100);
+  EXPECT_THAT(recorded_steps(checkpoints), ElementsAre(40, 80, 100));
+  EXPECT_THAT(weights_steps(checkpoints), ElementsAre(40, 80, 90, 100));
+}
+
+TEST_F(Retention, NothingGoesWhileSomebodyReads) {
+  write_ten();
+  const Kept kept{.states = 1, .weights = 2};
+  {
+    const LockingProcess reader(run / readers_lock_name, F_RDLCK), another(run / readers_lock_name, F_RDLCK);
+    ASSERT_TRUE(reader.has_lock() && another.has_lock());
+    EXPECT_EQ(directory.retire(kept, 100), Readers::Found::some);
+    EXPECT_THAT(present(), testing::SizeIs(10));
+    EXPECT_THAT(state_steps(checkpoints), ElementsAre(40, 80));
+  }
+  EXPECT_EQ(directory.retire(kept, 100), Readers::Found::none);
+  EXPECT_THAT(present(), ElementsAre(80, 90, 100));
+}
+
+TEST_F(Retention, ReadersOfAnyPlaceInARunHoldItsLock) {
+  write_ten();
+  for (const fs::path& place : {run, run / "", run / "checkpoints", run / "checkpoints/", weights_path(checkpoints, 10)}) {
+    const ReadersLock reading(comm, {place.string(), (folder / "elsewhere").string()});
+    EXPECT_FALSE(LockingProcess(run / readers_lock_name).has_lock()) << place;
+    EXPECT_TRUE(LockingProcess(run / readers_lock_name, F_RDLCK).has_lock()) << place;
+  }
+  EXPECT_TRUE(LockingProcess(run / readers_lock_name).has_lock());
+}
+
+TEST_F(Retention, NothingGoesUnlessTheNewestIsWhole) {
+  write_ten();
+  write_file(weights_path(checkpoints, 100), "other weights");
+  EXPECT_THAT(error_of([&] { directory.retire({.states = 1, .weights = 1}, 100); }), HasSubstr("step_00000100.weights.h5"));
+  EXPECT_THAT(recorded_steps(checkpoints), testing::SizeIs(10));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "core/log.hpp"
 #include "core/philox.hpp"
 #include "core/range.hpp"
+#include "support/errors.hpp"
 #include "support/fixtures.hpp"
 
 namespace lawa {
@@ -137,6 +138,16 @@ std::string printed(bool enabled) {
 
 TEST(Log, PrintsLinesNowAndThenAndAlwaysTheLast) { EXPECT_EQ(printed(true), "begins\n1/3  first\n3/3  last\n"); }
 TEST(Log, PrintsNothingWhenDisabled) { EXPECT_EQ(printed(false), ""); }
+
+TEST(Log, MovesOneLineWhereItIsAskedTo) {
+  ASSERT_EQ(::setenv("LAWA_PROGRESS", "line", 1), 0);
+  EXPECT_EQ(printed(true), "begins\n\r\033[K\033[?7l1/3  first\033[?7h\r\033[K3/3  last\n");
+  ::setenv("LAWA_PROGRESS", "lines", 1);
+  EXPECT_EQ(printed(true), "begins\n1/3  first\n3/3  last\n");
+  ::setenv("LAWA_PROGRESS", "yes", 1);
+  EXPECT_EQ(test::error_of([] { Log log(false); }), "LAWA_PROGRESS: yes must be line (one that moves) or lines (plain ones)");
+  ::unsetenv("LAWA_PROGRESS");
+}
 
 }  // namespace
 }  // namespace lawa

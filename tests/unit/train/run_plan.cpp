@@ -33,6 +33,20 @@ TEST(RunOutput, CountsWeightsAndStates) {
   EXPECT_NEAR(static_cast<double>(out.state_bytes), 8 * parameters, 30e3);
 }
 
+TEST(RunOutput, CountsWhatStaysAtATime) {
+  TrainConfig config = hundred_steps();
+  config.checkpoint.keep_weights = 3;
+  const RunOutput out = run_output(config);
+  EXPECT_EQ(out.checkpoints, 12);
+  EXPECT_EQ(out.most_weights, 5) << "at 100: 25 went with its state, 50 and 75 have theirs, 80 and 90 are the newest, 100 is written";
+  EXPECT_EQ(out.disk_bytes, 5 * out.weights_bytes + 3 * out.state_bytes);
+  EXPECT_EQ(out.written_bytes, run_output(hundred_steps()).written_bytes);
+  config.checkpoint.keep_weights_steps = 20;
+  EXPECT_EQ(run_output(config).most_weights, 8) << "besides, 20, 40 and 60";
+  config.checkpoint.keep_weights = 20;
+  EXPECT_EQ(run_output(config).most_weights, 12);
+}
+
 TEST(RunOutput, OfEndsAndBeginnings) {
   TrainConfig config = hundred_steps();
   EXPECT_EQ(run_output(config, 75).checkpoints, 3) << "80, 90, 100";
