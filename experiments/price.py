@@ -25,7 +25,7 @@ def parameters(keys):
 
 
 def flops_per_token(keys):
-    """Forward and backward, as `lawa` counts (model/gpt2_config.hpp): 6 a weight of a matrix product, and 12 L C T for attention."""
+    """Forward and backward, as `lawa` counts (model/model_config.hpp): 6 a weight of a matrix product, and 12 L C T for attention."""
     layers, channels, context = keys["model.layers"], keys["model.channels"], keys["model.context"]
     return 6 * (layers * 12 * channels**2 + keys["model.vocabulary"] * channels) + 12 * layers * channels * context
 

@@ -54,7 +54,7 @@ TrainConfig stored_config(const FlatHeader& header, const std::string& path) {
   return load_config<TrainConfig>(source);
 }
 
-int64_t batch_sequences(const Gpt2Config& model, Precision precision, int64_t memory_budget, int64_t share) {
+int64_t batch_sequences(const ModelConfig& model, Precision precision, int64_t memory_budget, int64_t share) {
   int64_t sequences = 1;
   while (sequences < share && LanguageModel::activation_bytes(model, sequences + 1, Purpose::evaluation, precision) <= memory_budget) ++sequences;
   return sequences;
@@ -129,7 +129,7 @@ class WeightsEvaluator {
       tokens_.emplace(config.data.validation, "data.validation" + source_.where("data.validation"), trained.model.vocabulary);
     });
     checked_digest(comm_, *tokens_);
-    table_ = gpt2_parameters(trained.model, trained.optimizer.decay_embeddings);
+    table_ = model_parameters(trained.model, trained.optimizer.decay_embeddings);
     layout_.emplace(table_.size(), comm_.rank(), comm_.size());
     const int64_t sequences = config.data.validation_sequences > 0 ? config.data.validation_sequences
                                                                    : tokens_->consecutive_windows(trained.model.context);

@@ -10,7 +10,7 @@
 #include "checkpoint/flat_file.hpp"
 #include "core/file_system_probe.hpp"
 #include "data/token_file.hpp"
-#include "model/gpt2_tensors.hpp"
+#include "model/model_tensors.hpp"
 #include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
 #include "programs/arguments.hpp"
@@ -149,7 +149,7 @@ void plan_command(const Communicator& comm, const Arguments& arguments) {
   LAWA_CHECK(arguments.places.empty(), "lawa plan takes .toml files and key=value words, not ", arguments.places[0]);
   const PlanConfig config = load(arguments.source);
   const TrainConfig& train = config.train;
-  const int64_t parameters = gpt2_parameters(train.model).size();
+  const int64_t parameters = model_parameters(train.model).size();
   PlannedMachine machine = planned_ranks(comm, config.plan, precision_of(train), parameters);
   comm.on_root([&] {
     Plan plan;

@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "core/log.hpp"
-#include "model/gpt2_config.hpp"
+#include "model/model_config.hpp"
 #include "programs/plan.hpp"
 #include "tensor/tensor.hpp"
 

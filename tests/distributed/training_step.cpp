@@ -46,7 +46,7 @@ class TrainingStep : public testing::TestWithParam<Shape> {
   const Communicator comm_ = Communicator::world();
   const TrainConfig config_ = config_of(GetParam());
   const TokenSet tokens_{{write_random_tokens(comm_, directory_ / "tokens.bin", 999, config_.model.vocabulary, 3)}, "data.train"};
-  const ParameterTable table_ = gpt2_parameters(config_.model);
+  const ParameterTable table_ = model_parameters(config_.model);
   Trainer trainer_{config_, comm_, table_, tokens_, micro_sequences(config_, comm_.size())};
 
   std::vector<float> trainer_weights() { return values(slice(trainer_.model().float_weights(), {0, table_.size()})); }
@@ -131,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, TrainingStep,
 
 TEST(TrainingShapes, AreWhatTheyAreCalled) {
   const auto layout = [](const Shape& shape, int rank, int ranks) {
-    const ParameterTable table = gpt2_parameters(config_of(shape).model);
+    const ParameterTable table = model_parameters(config_of(shape).model);
     return ShardLayout(table.size(), rank, ranks, table.group_ends());
   };
   EXPECT_GE(layout({"", 3, 36, 0, 0}, 0, 3).buckets(), 3);

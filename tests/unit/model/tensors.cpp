@@ -1,5 +1,5 @@
 // GPT-2's table of tensors: names, order, shapes, decay and initial values.
-#include "model/gpt2_tensors.hpp"
+#include "model/model_tensors.hpp"
 
 #include <gmock/gmock.h>
 
@@ -13,8 +13,8 @@ using namespace test;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Gpt2Config one_block() {
-  Gpt2Config c;
+ModelConfig one_block() {
+  ModelConfig c;
   c.layers = 1;
   c.heads = 2;
   c.channels = 4;
@@ -29,9 +29,9 @@ struct Tensor {
   std::vector<int64_t> shape;
   bool operator==(const Tensor&) const = default;
 };
-std::vector<Tensor> tensors_of(const Gpt2Config& config) {
+std::vector<Tensor> tensors_of(const ModelConfig& config) {
   std::vector<Tensor> list;
-  const ParameterTable table = gpt2_parameters(config);
+  const ParameterTable table = model_parameters(config);
   for (const Parameter& p : table.parameters()) list.push_back({p.name, p.shape});
   return list;
 }
@@ -44,7 +44,7 @@ Parameter find(const ParameterTable& table, const std::string& name) {
   return {};
 }
 
-TEST(Gpt2Tensors, StandInNanoGptsOrderWithItsNames) {
+TEST(ModelTensors, StandInNanoGptsOrderWithItsNames) {
   std::vector<Tensor> expected{{"wte.weight", {11, 4}},
                                {"wpe.weight", {5, 4}},
                                {"h.0.ln_1.weight", {4}},
@@ -61,15 +61,15 @@ TEST(Gpt2Tensors, StandInNanoGptsOrderWithItsNames) {
                                {"h.0.mlp.c_proj.bias", {4}},
                                {"ln_f.weight", {4}},
                                {"ln_f.bias", {4}}};
-  Gpt2Config config = one_block();
+  ModelConfig config = one_block();
   EXPECT_TRUE(tensors_of(config) == expected);
   config.bias = false;
   std::erase_if(expected, [](const Tensor& t) { return t.name.ends_with(".bias"); });
   EXPECT_TRUE(tensors_of(config) == expected);
 }
 
-TEST(Gpt2Tensors, FollowOneAnotherWithoutGaps) {
-  const ParameterTable table = gpt2_parameters(tiny_model());
+TEST(ModelTensors, FollowOneAnotherWithoutGaps) {
+  const ParameterTable table = model_parameters(tiny_model());
   int64_t end = 0;
   for (const Parameter& p : table.parameters()) {
     EXPECT_EQ(p.offset, end) << p.name;
@@ -78,22 +78,22 @@ TEST(Gpt2Tensors, FollowOneAnotherWithoutGaps) {
   EXPECT_EQ(table.size(), end);
 }
 
-TEST(Gpt2Tensors, AreAsManyAsInThePaper) {
+TEST(ModelTensors, AreAsManyAsInThePaper) {
   const auto size = [](int64_t layers, int64_t heads, int64_t channels) {
-    Gpt2Config c;
+    ModelConfig c;
     c.layers = layers;
     c.heads = heads;
     c.channels = channels;
-    return gpt2_parameters(c).size();
+    return model_parameters(c).size();
   };
-  EXPECT_EQ(gpt2_parameters(Gpt2Config()).size(), 124373760);
+  EXPECT_EQ(model_parameters(ModelConfig()).size(), 124373760);
   EXPECT_EQ(size(24, 16, 1024), 354599936);
   EXPECT_EQ(size(36, 20, 1280), 773582080);
 }
 
-TEST(Gpt2Tensors, OnlyLinearWeightsDecayUnlessAskedFor) {
+TEST(ModelTensors, OnlyLinearWeightsDecayUnlessAskedFor) {
   for (const bool embeddings : {false, true}) {
-    const ParameterTable table = gpt2_parameters(tiny_model(), embeddings);
+    const ParameterTable table = model_parameters(tiny_model(), embeddings);
     for (const Parameter& p : table.parameters()) {
       const bool embedding = p.name == "wte.weight" || p.name == "wpe.weight";
       const bool linear = p.name.find(".c_") != std::string::npos && p.name.ends_with(".weight");
@@ -102,10 +102,10 @@ TEST(Gpt2Tensors, OnlyLinearWeightsDecayUnlessAskedFor) {
   }
 }
 
-TEST(Gpt2Tensors, BeginAsGpt2) {
-  Gpt2Config config = tiny_model();
+TEST(ModelTensors, BeginAsGpt2) {
+  ModelConfig config = tiny_model();
   config.layers = 8;
-  const ParameterTable table = gpt2_parameters(config);
+  const ParameterTable table = model_parameters(config);
   for (const Parameter& p : table.parameters()) {
     const bool matrix = p.shape.size() == 2;
     const bool residual = p.name.ends_with("c_proj.weight");
@@ -114,16 +114,16 @@ TEST(Gpt2Tensors, BeginAsGpt2) {
   }
 }
 
-TEST(Gpt2Tensors, GroupsEndBehindTheEmbeddingsAndEachBlock) {
-  const ParameterTable table = gpt2_parameters(tiny_model());
+TEST(ModelTensors, GroupsEndBehindTheEmbeddingsAndEachBlock) {
+  const ParameterTable table = model_parameters(tiny_model());
   EXPECT_THAT(table.group_ends(), ElementsAre(find(table, "h.0.ln_1.weight").offset, find(table, "h.1.ln_1.weight").offset,
                                               find(table, "ln_f.weight").offset));
 }
 
-TEST(Gpt2Tensors, ViewsLieWhereTheTableSays) {
-  const ParameterTable table = gpt2_parameters(tiny_model());
+TEST(ModelTensors, ViewsLieWhereTheTableSays) {
+  const ParameterTable table = model_parameters(tiny_model());
   const Vector<float> buffer = zeros<float>("buffer", table.size());
-  const Gpt2Tensors<float> t = gpt2_tensors(tiny_model(), buffer);
+  const ModelTensors<float> t = model_tensors(tiny_model(), buffer);
   const auto expect = [&](const std::string& name, const auto& view) {
     const Parameter p = find(table, name);
     EXPECT_EQ(view.data() - buffer.data(), p.offset) << name;
@@ -134,7 +134,7 @@ TEST(Gpt2Tensors, ViewsLieWhereTheTableSays) {
   expect("wpe.weight", t.wpe);
   for (const size_t l : {0, 1}) {
     const std::string h = concat("h.", l, ".");
-    const Gpt2Block<float>& b = t.blocks[l];
+    const BlockTensors<float>& b = t.blocks[l];
     for (const auto& [name, norm] : {std::pair{"ln_1", b.ln_1}, {"ln_2", b.ln_2}}) {
       expect(h + name + ".weight", norm.weight);
       expect(h + name + ".bias", norm.bias);
@@ -151,28 +151,28 @@ TEST(Gpt2Tensors, ViewsLieWhereTheTableSays) {
   EXPECT_EQ(t.size, table.size());
 }
 
-TEST(Gpt2Tensors, RefuseABufferThatIsTooSmall) {
-  const Vector<float> buffer = zeros<float>("buffer", gpt2_parameters(tiny_model()).size() - 1);
-  EXPECT_THAT(error_of([&] { gpt2_tensors(tiny_model(), buffer); }), HasSubstr(concat("a buffer of ", rows(buffer))));
+TEST(ModelTensors, RefuseABufferThatIsTooSmall) {
+  const Vector<float> buffer = zeros<float>("buffer", model_parameters(tiny_model()).size() - 1);
+  EXPECT_THAT(error_of([&] { model_tensors(tiny_model(), buffer); }), HasSubstr(concat("a buffer of ", rows(buffer))));
 }
 
-TEST(Gpt2Config, RefusesChannelsThatDoNotSplitIntoHeads) {
+TEST(ModelConfig, RefusesChannelsThatDoNotSplitIntoHeads) {
   ConfigSource source;
   source.add_toml("[model]\nheads = 5\n", "model.toml");
-  Gpt2Config config;
+  ModelConfig config;
   config.heads = 5;
   EXPECT_EQ(error_of([&] { check(config, source); }), "model.channels: 768 is not a multiple of model.heads (model.toml:2) = 5");
 }
 
-TEST(Gpt2Config, NamesTheKeyOfAWrongValue) {
+TEST(ModelConfig, NamesTheKeyOfAWrongValue) {
   for (const std::string word : {"gelu=relu", "layers=0", "vocabulary=65537", "architecture=gpt_neox"})
-    EXPECT_TRUE(refuses<Gpt2Config>(word));
+    EXPECT_TRUE(refuses<ModelConfig>(word));
 }
 
-TEST(Gpt2Config, CountsSixOperationsAWeightAndTheAttention) {
+TEST(ModelConfig, CountsSixOperationsAWeightAndTheAttention) {
   // The small model: 6 (P - wpe - the LayerNorms' weights) + 12 L C T.
   const double products = 124373760 - 1024 * 768 - 25 * 768;
-  EXPECT_DOUBLE_EQ(flops_per_token(Gpt2Config()), 6 * products + 12.0 * 12 * 768 * 1024);
+  EXPECT_DOUBLE_EQ(flops_per_token(ModelConfig()), 6 * products + 12.0 * 12 * 768 * 1024);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // GPT-2's forward from flat weights: nanoGPT's tensors in nanoGPT's order, one operation a line.
 #pragma once
-#include "model/gpt2_config.hpp"
+#include "model/model_config.hpp"
 #include "reference/attention.hpp"
 #include "reference/cross_entropy.hpp"
 #include "reference/embed.hpp"
@@ -42,7 +42,7 @@ inline Array sum(Array a, const Array& b) {
 }
 
 /// Logits (N, V) of sequences of `length` tokens; elements behind the last tensor aren't read.
-inline Array gpt2_logits(const Gpt2Config& config, const Values& weights, const std::vector<int32_t>& ids, int64_t length) {
+inline Array logits(const ModelConfig& config, const Values& weights, const std::vector<int32_t>& ids, int64_t length) {
   const int64_t C = config.channels;
   Layers layers(weights, config.bias);
   const Array wte = layers.matrix(config.vocabulary, C), wpe = layers.matrix(config.context, C);

@@ -4,7 +4,7 @@
 
 namespace lawa {
 
-struct Gpt2Config {
+struct ModelConfig {
   std::string architecture = "gpt2";
   int64_t layers = 12, heads = 12, channels = 768, context = 1024, vocabulary = 50304;
   bool bias = false, scale_attention_by_layer = true;
@@ -12,7 +12,7 @@ struct Gpt2Config {
 };
 
 template <class Visitor>
-void visit(Gpt2Config& c, Visitor&& v) {
+void visit(ModelConfig& c, Visitor&& v) {
   v("architecture", c.architecture, "gpt2", one_of({"gpt2"}));
   v("layers", c.layers, "transformer blocks L", between(1, 10000));
   v("heads", c.heads, "attention heads H", between(1, 100000));
@@ -24,14 +24,14 @@ void visit(Gpt2Config& c, Visitor&& v) {
   v("gelu", c.gelu, "tanh (GPT-2's approximation) or erf (exact)", one_of({"tanh", "erf"}));
 }
 /// Errors: channels that don't split into heads.
-inline void check(const Gpt2Config& c, const ConfigSource& source) {
+inline void check(const ModelConfig& c, const ConfigSource& source) {
   LAWA_CHECK(c.channels % c.heads == 0, "model.channels", source.where("model.channels"), ": ", c.channels,
              " is not a multiple of model.heads", source.where("model.heads"), " = ", c.heads);
 }
 
 /// Floating-point operations of one token's forward and backward, as the field counts them (Chowdhery et al. 2022, PaLM):
 /// 6 per weight of a matrix product (the head's included, wpe not), and 12 L C T for the attention.
-inline double flops_per_token(const Gpt2Config& c) {
+inline double flops_per_token(const ModelConfig& c) {
   const auto L = static_cast<double>(c.layers), C = static_cast<double>(c.channels);
   return 6 * (L * 12 * C * C + static_cast<double>(c.vocabulary) * C) + 12 * L * C * static_cast<double>(c.context);
 }

@@ -1,4 +1,4 @@
-#include "model/gpt2_tensors.hpp"
+#include "model/model_tensors.hpp"
 
 #include <cmath>
 
@@ -38,17 +38,17 @@ struct Walk {
 
 /// The layout of a GPT-2, written once: the order of these lines is the order of the file.
 template <class S>
-Gpt2Tensors<S> walk(const Gpt2Config& config, Walk<S>& w) {
+ModelTensors<S> walk(const ModelConfig& config, Walk<S>& w) {
   const int64_t C = config.channels;
   const double usual = 0.02, residual = 0.02 / std::sqrt(2.0 * static_cast<double>(config.layers));
-  Gpt2Tensors<S> t;
+  ModelTensors<S> t;
   t.wte = w.embedding("wte", config.vocabulary, C);
   t.wpe = w.embedding("wpe", config.context, C);
   w.table.end_group();
   for (int64_t l = 0; l < config.layers; ++l) {
     const std::string h = "h." + std::to_string(l) + ".";
     const int64_t begin = w.table.size();
-    Gpt2Block<S> b;
+    BlockTensors<S> b;
     b.ln_1 = w.norm(h + "ln_1", C);
     b.c_attn = w.affine(h + "attn.c_attn", 3 * C, C, usual);
     b.attn_c_proj = w.affine(h + "attn.c_proj", C, C, residual);
@@ -66,21 +66,21 @@ Gpt2Tensors<S> walk(const Gpt2Config& config, Walk<S>& w) {
 
 }  // namespace
 
-ParameterTable gpt2_parameters(const Gpt2Config& config, bool decay_embeddings) {
+ParameterTable model_parameters(const ModelConfig& config, bool decay_embeddings) {
   Walk<float> w{.cursor = {}, .table = {}, .bias = config.bias, .decay_embeddings = decay_embeddings};
   walk(config, w);
   return w.table;
 }
 
 template <class S>
-Gpt2Tensors<S> gpt2_tensors(const Gpt2Config& config, const Vector<S>& buffer) {
+ModelTensors<S> model_tensors(const ModelConfig& config, const Vector<S>& buffer) {
   Walk<S> w{.cursor = Cursor(buffer.data()), .table = {}, .bias = config.bias, .decay_embeddings = false};
-  Gpt2Tensors<S> tensors = walk(config, w);
+  ModelTensors<S> tensors = walk(config, w);
   LAWA_CHECK(tensors.size <= rows(buffer), "a buffer of ", rows(buffer), " elements for ", tensors.size, " weights");
   return tensors;
 }
 
-template Gpt2Tensors<float> gpt2_tensors(const Gpt2Config&, const Vector<float>&);
-template Gpt2Tensors<bf16> gpt2_tensors(const Gpt2Config&, const Vector<bf16>&);
+template ModelTensors<float> model_tensors(const ModelConfig&, const Vector<float>&);
+template ModelTensors<bf16> model_tensors(const ModelConfig&, const Vector<bf16>&);
 
 }  // namespace lawa

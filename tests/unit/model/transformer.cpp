@@ -1,5 +1,5 @@
 // GPT-2's forward and backward against the same model in doubles.
-#include "model/gpt2.hpp"
+#include "model/transformer.hpp"
 
 #include <gmock/gmock.h>
 
@@ -8,7 +8,7 @@
 
 #include "ops/gemm.hpp"
 #include "reference/central_differences.hpp"
-#include "reference/gpt2.hpp"
+#include "reference/transformer.hpp"
 #include "support/errors.hpp"
 #include "support/in_doubles.hpp"
 #include "support/near.hpp"
@@ -23,30 +23,30 @@ using testing::Each;
 using testing::HasSubstr;
 
 /// The tiny model with each switch the other way, one at a time.
-std::vector<Gpt2Config> variants() {
-  std::vector<Gpt2Config> all(4, tiny_model());
+std::vector<ModelConfig> variants() {
+  std::vector<ModelConfig> all(4, tiny_model());
   all[1].bias = false;
   all[2].scale_attention_by_layer = false;
   all[3].gelu = "erf";
   return all;
 }
-std::string words(const Gpt2Config& c) {
+std::string words(const ModelConfig& c) {
   return concat(c.bias ? "bias, " : "no bias, ", c.scale_attention_by_layer ? "" : "not ", "scaled by layer, ", c.gelu);
 }
 
-double reference_loss(const Gpt2Config& config, const reference::Values& weights, const TokenBatch& batch) {
-  const reference::Array z = reference::gpt2_logits(config, weights, values(batch.inputs), columns(batch.inputs));
+double reference_loss(const ModelConfig& config, const reference::Values& weights, const TokenBatch& batch) {
+  const reference::Array z = reference::logits(config, weights, values(batch.inputs), columns(batch.inputs));
   return cross_entropy(z, values(batch.targets));
 }
 template <class S>
-std::vector<float> logits_of(Gpt2<S>& model, const Gpt2Config& config, const Matrix<int32_t>& inputs) {
+std::vector<float> logits_of(Transformer<S>& model, const ModelConfig& config, const Matrix<int32_t>& inputs) {
   const Matrix<float> z = filled(rows(inputs) * columns(inputs), config.vocabulary, not_a_number);
   model.logits(Exec(), inputs, z);
   return values(z);
 }
 /// The gradient of one batch's loss, from zero.
 template <class S>
-std::vector<float> gradient_of(Gpt2<S>& model, const TokenBatch& batch, double scale = 1) {
+std::vector<float> gradient_of(Transformer<S>& model, const TokenBatch& batch, double scale = 1) {
   fill(Exec(), model.gradients(), 0.f);
   model.forward_backward(Exec(), batch, scale);
   return values(model.gradients());
@@ -59,42 +59,42 @@ reference::Values only(Range range, reference::Values x) {
   return x;
 }
 
-TEST(Gpt2, LogitsAndLossAgreeWithReference) {
-  for (const Gpt2Config& config : variants())
+TEST(Transformer, LogitsAndLossAgreeWithReference) {
+  for (const ModelConfig& config : variants())
     for (const int64_t length : {config.context, int64_t{4}, int64_t{1}}) {
       SCOPED_TRACE(concat(words(config), ", T ", length));
-      Gpt2<float> model = model_with_random_weights(config, 3);
+      Transformer<float> model = model_with_random_weights(config, 3);
       const TokenBatch batch = random_batch(config, 3, length, 1);
       const reference::Values weights = in_doubles(model.weights());
-      const reference::Array expected = reference::gpt2_logits(config, weights, values(batch.inputs), length);
+      const reference::Array expected = reference::logits(config, weights, values(batch.inputs), length);
       EXPECT_TRUE(near(logits_of(model, config, batch.inputs), expected.values, tolerance::model.forward));
       const std::array loss{model.loss(Exec(), batch)}, expected_loss{reference_loss(config, weights, batch)};
       EXPECT_TRUE(near(loss, expected_loss, tolerance::model.forward));
     }
 }
 
-TEST(Gpt2, EverySwitchChangesTheLogits) {
+TEST(Transformer, EverySwitchChangesTheLogits) {
   std::set<std::vector<float>> different;
-  for (Gpt2Config config : variants()) {
+  for (ModelConfig config : variants()) {
     config.bias = true;  // the same weights for all
-    Gpt2<float> model = model_with_random_weights(config, 1);
+    Transformer<float> model = model_with_random_weights(config, 1);
     different.insert(logits_of(model, config, random_batch(config, 1, config.context, 1).inputs));
   }
   EXPECT_EQ(different.size(), 3u);
 }
 
 // For each tensor, the derivative along a random direction in it: a wrong line of the backward is found by name.
-TEST(Gpt2, GradientAgreesWithCentralDifferencesForEveryTensor) {
-  for (const Gpt2Config& config : variants())
+TEST(Transformer, GradientAgreesWithCentralDifferencesForEveryTensor) {
+  for (const ModelConfig& config : variants())
     for (const int64_t length : {config.context, int64_t{4}}) {
-      Gpt2<float> model = model_with_random_weights(config, 2);
+      Transformer<float> model = model_with_random_weights(config, 2);
       const TokenBatch batch = random_batch(config, 2, length, 1);
       const double scale = 0.25;
       gradient_of(model, batch, scale);
       const reference::Values weights = in_doubles(model.weights()), gradient = in_doubles(model.gradients());
       const reference::Values random = in_doubles(random_vector(rows(model.weights()), 5));
       const auto loss = [&](const reference::Values& w) { return scale * reference_loss(config, w, batch); };
-      const ParameterTable table = gpt2_parameters(config);
+      const ParameterTable table = model_parameters(config);
       for (const Parameter& p : table.parameters()) {
         SCOPED_TRACE(concat(p.name, ", ", words(config), ", T ", length));
         const reference::Values direction = only(p.range(), random), part = only(p.range(), gradient);
@@ -106,18 +106,18 @@ TEST(Gpt2, GradientAgreesWithCentralDifferencesForEveryTensor) {
     }
 }
 
-TEST(Gpt2, PositionsPastTheSequencesHaveNoGradient) {
-  const Gpt2Config config = tiny_model();
-  Gpt2<float> model = model_with_random_weights(config, 2);
+TEST(Transformer, PositionsPastTheSequencesHaveNoGradient) {
+  const ModelConfig config = tiny_model();
+  Transformer<float> model = model_with_random_weights(config, 2);
   gradient_of(model, random_batch(config, 2, 4, 1));
-  const Matrix<float> dwpe = gpt2_tensors(config, model.gradients()).wpe;
+  const Matrix<float> dwpe = model_tensors(config, model.gradients()).wpe;
   EXPECT_THAT(values(slice(dwpe, {4, 7})), Each(0.f));
   EXPECT_THAT(values(slice(dwpe, {0, 4})), Each(testing::Ne(0.f)));
 }
 
-TEST(Gpt2, GradientsOfABatchAreTheSumOfItsSlices) {  // 560 rows: the head takes 512 at a time, and a remainder
-  const Gpt2Config config = tiny_model();
-  Gpt2<float> model = model_with_random_weights(config, 80);
+TEST(Transformer, GradientsOfABatchAreTheSumOfItsSlices) {  // 560 rows: the head takes 512 at a time, and a remainder
+  const ModelConfig config = tiny_model();
+  Transformer<float> model = model_with_random_weights(config, 80);
   const TokenBatch batch = random_batch(config, 80, config.context, 1);
   const std::vector<float> whole = gradient_of(model, batch);
   const double loss = model.loss(Exec(), batch);
@@ -128,9 +128,9 @@ TEST(Gpt2, GradientsOfABatchAreTheSumOfItsSlices) {  // 560 rows: the head takes
   EXPECT_TRUE(near(std::array{sum}, std::array{loss}, tolerance::model.forward));
 }
 
-TEST(Gpt2, BackwardAddsIntoTheGradients) {
-  const Gpt2Config config = tiny_model();
-  Gpt2<float> model = model_with_random_weights(config, 2);
+TEST(Transformer, BackwardAddsIntoTheGradients) {
+  const ModelConfig config = tiny_model();
+  Transformer<float> model = model_with_random_weights(config, 2);
   const TokenBatch batch = random_batch(config, 2, config.context, 1);
   const std::vector<float> gradient = gradient_of(model, batch);
   const std::vector<float> before = normals(rows(model.gradients()), 3);
@@ -139,9 +139,9 @@ TEST(Gpt2, BackwardAddsIntoTheGradients) {
   EXPECT_TRUE(near(values(model.gradients()), sum_of(before, gradient), tolerance::model.backward));
 }
 
-TEST(Gpt2, EvaluationHasTheLossOfTraining) {
-  const Gpt2Config config = tiny_model();
-  Gpt2<float> training = model_with_random_weights(config, 80), evaluation = model_with_random_weights(config, 80, Purpose::evaluation);
+TEST(Transformer, EvaluationHasTheLossOfTraining) {
+  const ModelConfig config = tiny_model();
+  Transformer<float> training = model_with_random_weights(config, 80), evaluation = model_with_random_weights(config, 80, Purpose::evaluation);
   const TokenBatch batch = random_batch(config, 80, config.context, 1);
   const double loss = evaluation.loss(Exec(), batch);
   EXPECT_EQ(loss, training.loss(Exec(), batch));
@@ -150,9 +150,9 @@ TEST(Gpt2, EvaluationHasTheLossOfTraining) {
   EXPECT_THAT(error_of([&] { evaluation.forward_backward(Exec(), batch, 1); }), HasSubstr("made for evaluation"));
 }
 
-TEST(Gpt2, ForgetsTheBatchesBefore) {  // other shapes, whose activations lay elsewhere in the same room
-  const Gpt2Config config = tiny_model();
-  Gpt2<float> model = model_with_random_weights(config, 3);
+TEST(Transformer, ForgetsTheBatchesBefore) {  // other shapes, whose activations lay elsewhere in the same room
+  const ModelConfig config = tiny_model();
+  Transformer<float> model = model_with_random_weights(config, 3);
   const TokenBatch batch = random_batch(config, 2, 5, 1);
   const std::vector<float> first = gradient_of(model, batch);
   for (const auto& [sequences, length] : {std::pair<int64_t, int64_t>{2, 7}, {3, 5}, {1, 1}}) {
@@ -161,10 +161,10 @@ TEST(Gpt2, ForgetsTheBatchesBefore) {  // other shapes, whose activations lay el
   }
 }
 
-TEST(Gpt2, AnnouncesFinishedGradientsFromTheEndToTheFront) {
-  const Gpt2Config config = tiny_model();
-  const int64_t P = gpt2_parameters(config).size();
-  Gpt2<float> model = model_with_random_weights(config, 2);
+TEST(Transformer, AnnouncesFinishedGradientsFromTheEndToTheFront) {
+  const ModelConfig config = tiny_model();
+  const int64_t P = model_parameters(config).size();
+  Transformer<float> model = model_with_random_weights(config, 2);
   std::vector<float> announced(static_cast<size_t>(P), not_a_number);
   int64_t front = P, times = 0;
   model.forward_backward(Exec(), random_batch(config, 2, config.context, 1), 1, Gradients::add, [&](Range range) {
@@ -180,9 +180,9 @@ TEST(Gpt2, AnnouncesFinishedGradientsFromTheEndToTheFront) {
   EXPECT_TRUE(same_bits(announced, values(model.gradients())));  // what was announced was final
 }
 
-TEST(Gpt2, OverwritingForgetsWhateverWasThere) {
-  for (const Gpt2Config& config : variants()) {
-    Gpt2<float> model = model_with_random_weights(config, 2);
+TEST(Transformer, OverwritingForgetsWhateverWasThere) {
+  for (const ModelConfig& config : variants()) {
+    Transformer<float> model = model_with_random_weights(config, 2);
     const TokenBatch batch = random_batch(config, 2, config.context, 1);
     const std::vector<float> expected = gradient_of(model, batch);
     fill(Exec(), model.gradients(), not_a_number);
@@ -191,12 +191,12 @@ TEST(Gpt2, OverwritingForgetsWhateverWasThere) {
   }
 }
 
-TEST(Gpt2, RecomputingChangesNoBit) {
+TEST(Transformer, RecomputingChangesNoBit) {
   for (const Purpose purpose : {Purpose::recompute_attention, Purpose::recompute_block})
     for (const int64_t layers : {1, 2, 3}) {
-      Gpt2Config config = tiny_model();
+      ModelConfig config = tiny_model();
       config.layers = layers;
-      Gpt2<float> keeping = model_with_random_weights(config, 2), lean = model_with_random_weights(config, 2, purpose);
+      Transformer<float> keeping = model_with_random_weights(config, 2), lean = model_with_random_weights(config, 2, purpose);
       for (const uint64_t seed : {1, 2}) {
         const TokenBatch batch = random_batch(config, 2, config.context, seed);
         EXPECT_TRUE(same_bits(gradient_of(lean, batch), gradient_of(keeping, batch))) << layers;
@@ -206,24 +206,24 @@ TEST(Gpt2, RecomputingChangesNoBit) {
 }
 
 /// A model that keeps weights and activations as bf16, with the weights of model_with_random_weights rounded.
-Gpt2<bf16> coarse_model(const Gpt2Config& config, int64_t sequences, Purpose purpose = Purpose::training) {
+Transformer<bf16> coarse_model(const ModelConfig& config, int64_t sequences, Purpose purpose = Purpose::training) {
   const auto weights = vector(random_weights(config));
-  Gpt2<bf16> model(config, sequences, rows(weights), purpose);
+  Transformer<bf16> model(config, sequences, rows(weights), purpose);
   convert(Exec(), weights, model.weights());
   return model;
 }
 
-TEST(Gpt2, InBfloat16IsAsFarFromDoublesAsItsRounding) {
+TEST(Transformer, InBfloat16IsAsFarFromDoublesAsItsRounding) {
   if (!multiplies_in(Precision::bf16)) GTEST_SKIP() << "not on this processor or build";
-  for (const Gpt2Config& config : variants()) {
-    Gpt2<float> exact = model_with_random_weights(config, 2);
-    Gpt2<bf16> coarse = coarse_model(config, 2);
+  for (const ModelConfig& config : variants()) {
+    Transformer<float> exact = model_with_random_weights(config, 2);
+    Transformer<bf16> coarse = coarse_model(config, 2);
     const TokenBatch batch = random_batch(config, 2, config.context, 1);
     const double loss = reference_loss(config, in_doubles(exact.weights()), batch);
     EXPECT_NEAR(coarse.loss(Exec(), batch), loss, 1e-2 * loss) << words(config);
     EXPECT_NE(coarse.loss(Exec(), batch), exact.loss(Exec(), batch)) << "it does round";
     const std::vector<float> gradient = gradient_of(coarse, batch), expected = gradient_of(exact, batch);
-    const ParameterTable table = gpt2_parameters(config);
+    const ParameterTable table = model_parameters(config);
     for (const Parameter& p : table.parameters()) {
       const auto tensor = [&](const std::vector<float>& of) { return std::vector(of.begin() + p.range().begin, of.begin() + p.range().end); };
       EXPECT_TRUE(near(tensor(gradient), tensor(expected), 0x1p-5)) << p.name << ", " << words(config);  // some roundings of 2^-9 in a row
@@ -231,24 +231,24 @@ TEST(Gpt2, InBfloat16IsAsFarFromDoublesAsItsRounding) {
   }
 }
 
-TEST(Gpt2, InBfloat16RepeatsBitForBitHoweverMuchIsRecomputed) {
+TEST(Transformer, InBfloat16RepeatsBitForBitHoweverMuchIsRecomputed) {
   if (!multiplies_in(Precision::bf16)) GTEST_SKIP() << "not on this processor or build";
-  const Gpt2Config config = tiny_model();
+  const ModelConfig config = tiny_model();
   const TokenBatch batch = random_batch(config, 2, config.context, 1);
-  Gpt2<bf16> keeping = coarse_model(config, 2);
+  Transformer<bf16> keeping = coarse_model(config, 2);
   const std::vector<float> expected = gradient_of(keeping, batch);
   for (const Purpose purpose : {Purpose::training, Purpose::recompute_attention, Purpose::recompute_block}) {
-    Gpt2<bf16> lean = coarse_model(config, 2, purpose);
+    Transformer<bf16> lean = coarse_model(config, 2, purpose);
     EXPECT_TRUE(same_bits(gradient_of(lean, batch), expected));
   }
-  Gpt2<bf16> evaluation = coarse_model(config, 2, Purpose::evaluation);
+  Transformer<bf16> evaluation = coarse_model(config, 2, Purpose::evaluation);
   EXPECT_EQ(evaluation.loss(Exec(), batch), keeping.loss(Exec(), batch));
 }
 
-TEST(Gpt2, LeavesThePaddingAlone) {
-  const Gpt2Config config = tiny_model();
-  const int64_t P = gpt2_parameters(config).size(), padding = 100;
-  Gpt2<float> exact = model_with_random_weights(config, 2), padded(config, 2, P + padding, Purpose::training);
+TEST(Transformer, LeavesThePaddingAlone) {
+  const ModelConfig config = tiny_model();
+  const int64_t P = model_parameters(config).size(), padding = 100;
+  Transformer<float> exact = model_with_random_weights(config, 2), padded(config, 2, P + padding, Purpose::training);
   std::vector<float> weights = values(exact.weights());
   weights.resize(static_cast<size_t>(P + padding), not_a_number);
   set(padded.weights(), weights);
@@ -258,17 +258,17 @@ TEST(Gpt2, LeavesThePaddingAlone) {
   EXPECT_THAT(values(slice(padded.gradients(), {P, P + padding})), Each(0.f));
 }
 
-TEST(Gpt2, RefusesBatchesLargerThanItsRoom) {
-  const Gpt2Config config = tiny_model();
-  Gpt2<float> model = model_with_random_weights(config, 2);
+TEST(Transformer, RefusesBatchesLargerThanItsRoom) {
+  const ModelConfig config = tiny_model();
+  Transformer<float> model = model_with_random_weights(config, 2);
   EXPECT_THAT(error_of([&] { model.loss(Exec(), random_batch(config, 3, 7, 1)); }), HasSubstr("3 sequences of 7"));
   EXPECT_THAT(error_of([&] { model.loss(Exec(), random_batch(config, 2, 8, 1)); }), HasSubstr("2 sequences of 8"));
 }
 
-TEST(Gpt2, ActivationsGrowWithTheBatchAndAreFewerForEvaluation) {
-  const Gpt2Config config;  // the small model
+TEST(Transformer, ActivationsGrowWithTheBatchAndAreFewerForEvaluation) {
+  const ModelConfig config;  // the small model
   const auto bytes = [&](int64_t sequences, Purpose purpose) {
-    return static_cast<double>(Gpt2<float>::activation_bytes(config, sequences, purpose));
+    return static_cast<double>(Transformer<float>::activation_bytes(config, sequences, purpose));
   };
   // At least what the backward reads of a block: x, h1, qkv, y, x1, h2, f, g make 16 N C floats.
   const double kept = 12.0 * 1024 * 16 * 768 * sizeof(float);
@@ -280,7 +280,7 @@ TEST(Gpt2, ActivationsGrowWithTheBatchAndAreFewerForEvaluation) {
   EXPECT_LT(bytes(4, Purpose::recompute_block) - bytes(2, Purpose::recompute_block), 2 * (inputs + 2 * one_block));
   EXPECT_LT(bytes(1, Purpose::recompute_attention), bytes(1, Purpose::training) - 11 * 5 / 16.0 * one_block);  // h1, qkv, y of eleven
   EXPECT_GT(bytes(1, Purpose::recompute_attention), bytes(1, Purpose::recompute_block));
-  const int64_t coarse = Gpt2<bf16>::activation_bytes(config, 4, Purpose::training) - Gpt2<bf16>::activation_bytes(config, 2, Purpose::training);
+  const int64_t coarse = Transformer<bf16>::activation_bytes(config, 4, Purpose::training) - Transformer<bf16>::activation_bytes(config, 2, Purpose::training);
   EXPECT_LT(static_cast<double>(coarse), 0.62 * (bytes(4, Purpose::training) - bytes(2, Purpose::training)));  // residuals stay float
 }
 

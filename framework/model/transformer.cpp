@@ -1,5 +1,5 @@
 // N = B*T rows, C channels, V vocabulary. One operation a line; the backward is the same lines, read upwards.
-#include "model/gpt2.hpp"
+#include "model/transformer.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -24,7 +24,7 @@ void for_each_rows(int64_t n, F&& f) {
 }  // namespace
 
 template <class S>
-auto Gpt2<S>::map_activations(const Gpt2Config& config, int64_t sequences, int64_t length, Purpose purpose, Cursor& at) -> Activations {
+auto Transformer<S>::map_activations(const ModelConfig& config, int64_t sequences, int64_t length, Purpose purpose, Cursor& at) -> Activations {
   const int64_t N = sequences * length, C = config.channels, V = config.vocabulary;
   const bool backward = purpose != Purpose::evaluation;
   const auto statistics = [&] {
@@ -72,14 +72,14 @@ auto Gpt2<S>::map_activations(const Gpt2Config& config, int64_t sequences, int64
 }
 
 template <class S>
-int64_t Gpt2<S>::activation_bytes(const Gpt2Config& config, int64_t sequences, Purpose purpose) {
+int64_t Transformer<S>::activation_bytes(const ModelConfig& config, int64_t sequences, Purpose purpose) {
   Cursor measure(nullptr, alignment);
   map_activations(config, sequences, config.context, purpose, measure);
   return measure.used();
 }
 
 template <class S>
-Gpt2<S>::Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose)
+Transformer<S>::Transformer(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose)
     : config_(config),
       sequences_(sequences),
       purpose_(purpose),
@@ -87,12 +87,12 @@ Gpt2<S>::Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Pu
       weights_(zeros<S>("lawa::weights", flat_size)),
       gradients_(zeros<float>("lawa::gradients", purpose == Purpose::evaluation ? 0 : flat_size)),
       store_(uninitialised<char>("lawa::activations", activation_bytes(config, sequences, purpose))),
-      w_(gpt2_tensors(config, weights_)) {
-  if (purpose != Purpose::evaluation) dw_ = gpt2_tensors(config, gradients_);
+      w_(model_tensors(config, weights_)) {
+  if (purpose != Purpose::evaluation) dw_ = model_tensors(config, gradients_);
 }
 
 template <class S>
-void Gpt2<S>::reserve(const Matrix<int32_t>& inputs) {
+void Transformer<S>::reserve(const Matrix<int32_t>& inputs) {
   const int64_t B = rows(inputs), T = columns(inputs);
   LAWA_CHECK(B > 0 && B <= sequences_ && T > 0 && T <= config_.context, "a batch of ", B, " sequences of ", T,
              " tokens for a model with room for ", sequences_, " of ", config_.context);
@@ -104,14 +104,14 @@ void Gpt2<S>::reserve(const Matrix<int32_t>& inputs) {
 }
 
 template <class S>
-Attention<S> Gpt2<S>::attention(int64_t layer, int64_t length) const {
+Attention<S> Transformer<S>::attention(int64_t layer, int64_t length) const {
   const double D = static_cast<double>(config_.channels / config_.heads);
   const double divisor = config_.scale_attention_by_layer ? static_cast<double>(layer + 1) : 1;
   return {config_.heads, length, static_cast<float>(1 / (std::sqrt(D) * divisor)), a_.attention};
 }
 
 template <class S>
-void Gpt2<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
+void Transformer<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
   reserve(inputs);
   const int64_t T = columns(inputs), L = config_.layers;
   embed(exec, flat(inputs), T, w_.wte, w_.wpe, a_.blocks[0].x);    // x = wte[token] + wpe[position]
@@ -128,7 +128,7 @@ void Gpt2<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
 }
 
 template <class S>
-void Gpt2<S>::attention_half(const Exec& exec, int64_t layer, int64_t length) {
+void Transformer<S>::attention_half(const Exec& exec, int64_t layer, int64_t length) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   norm(exec, a.x, w.ln_1, a.s1, a.h1);                             // h1  = norm(x)
@@ -137,7 +137,7 @@ void Gpt2<S>::attention_half(const Exec& exec, int64_t layer, int64_t length) {
 }
 
 template <class S>
-void Gpt2<S>::mlp_half(const Exec& exec, int64_t layer) {
+void Transformer<S>::mlp_half(const Exec& exec, int64_t layer) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   affine(exec, a.y, w.attn_c_proj, a.x1);                          // x1  = x + y W^T + b
@@ -147,7 +147,7 @@ void Gpt2<S>::mlp_half(const Exec& exec, int64_t layer) {
 }
 
 template <class S>
-double Gpt2<S>::head(const Exec& exec, const Tokens& targets) {
+double Transformer<S>::head(const Exec& exec, const Tokens& targets) {
   double loss = 0;
   for_each_rows(rows(a_.h), [&](Range some) {
     const auto h = slice(a_.h, some);
@@ -160,7 +160,7 @@ double Gpt2<S>::head(const Exec& exec, const Tokens& targets) {
 
 /// Zeroes the gradients that kernels add to, and that no product overwrites; wte's is the head's product first.
 template <class S>
-void Gpt2<S>::clear_vectors(const Exec& exec) {
+void Transformer<S>::clear_vectors(const Exec& exec) {
   const auto clear = [&](const auto&... gradients) { (Kokkos::deep_copy(exec, gradients, 0.0f), ...); };
   clear(dw_.wpe, dw_.ln_f.weight, dw_.ln_f.bias);
   for (const auto& b : dw_.blocks)
@@ -168,7 +168,7 @@ void Gpt2<S>::clear_vectors(const Exec& exec) {
 }
 
 template <class S>
-double Gpt2<S>::head_backward(const Exec& exec, const Tokens& targets, double scale, float kept) {
+double Transformer<S>::head_backward(const Exec& exec, const Tokens& targets, double scale, float kept) {
   double loss = 0;
   for_each_rows(rows(a_.h), [&](Range some) {
     const auto h = slice(a_.h, some), dh = slice(a_.dh, some), dz = slice(a_.dz, {0, some.size()});
@@ -183,7 +183,7 @@ double Gpt2<S>::head_backward(const Exec& exec, const Tokens& targets, double sc
 }
 
 template <class S>
-void Gpt2<S>::block_backward(const Exec& exec, int64_t layer, int64_t length, float kept) {
+void Transformer<S>::block_backward(const Exec& exec, int64_t layer, int64_t length, float kept) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   const auto& dw = dw_.blocks[static_cast<size_t>(layer)];
@@ -206,7 +206,7 @@ void Gpt2<S>::block_backward(const Exec& exec, int64_t layer, int64_t length, fl
 }
 
 template <class S>
-double Gpt2<S>::forward_backward(const Exec& exec, const TokenBatch& batch, double scale, Gradients gradients,
+double Transformer<S>::forward_backward(const Exec& exec, const TokenBatch& batch, double scale, Gradients gradients,
                                  const Finished& finished) {
   LAWA_CHECK(purpose_ != Purpose::evaluation, "this model was made for evaluation");
   const auto done = [&](Range range) { if (finished) finished(range); };
@@ -228,18 +228,18 @@ double Gpt2<S>::forward_backward(const Exec& exec, const TokenBatch& batch, doub
 }
 
 template <class S>
-double Gpt2<S>::loss(const Exec& exec, const TokenBatch& batch) {
+double Transformer<S>::loss(const Exec& exec, const TokenBatch& batch) {
   forward(exec, batch.inputs);
   return head(exec, flat(batch.targets));
 }
 
 template <class S>
-void Gpt2<S>::logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z) {
+void Transformer<S>::logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z) {
   forward(exec, inputs);
   gemm(exec, 1, block(a_.h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));
 }
 
-template class Gpt2<float>;
-template class Gpt2<bf16>;
+template class Transformer<float>;
+template class Transformer<bf16>;
 
 }  // namespace lawa
