@@ -42,8 +42,8 @@ auto Transformer<S>::map_activations(const ModelConfig& config, int64_t sequence
       b.log_sum = at.matrix<float>(sequences * config.heads, length);
       b.y = at.matrix<S>(N, C);
     }
+    if (l == 0 || (backward && !is_parallel(config) && purpose != Purpose::recompute_block)) b.x1 = at.matrix<float>(N, C);
     if (l == 0 || purpose == Purpose::training || purpose == Purpose::recompute_attention) {
-      b.x1 = at.matrix<float>(N, C);
       b.s2 = statistics();
       b.h2 = at.matrix<S>(N, C);
       b.f = at.matrix<S>(N, 4 * C);
@@ -84,6 +84,7 @@ Transformer<S>::Transformer(const ModelConfig& config, int64_t sequences, int64_
       sequences_(sequences),
       purpose_(purpose),
       gelu_(config.gelu == "erf" ? Gelu::erf : Gelu::tanh),
+      rotary_(make_rotary(config.context, rotary_width(config), config.rotary_base)),
       weights_(zeros<S>("lawa::weights", flat_size)),
       gradients_(zeros<float>("lawa::gradients", purpose == Purpose::evaluation ? 0 : flat_size)),
       store_(uninitialised<char>("lawa::activations", activation_bytes(config, sequences, purpose))),
@@ -107,14 +108,15 @@ template <class S>
 Attention<S> Transformer<S>::attention(int64_t layer, int64_t length) const {
   const double D = static_cast<double>(config_.channels / config_.heads);
   const double divisor = config_.scale_attention_by_layer ? static_cast<double>(layer + 1) : 1;
-  return {config_.heads, length, static_cast<float>(1 / (std::sqrt(D) * divisor)), a_.attention};
+  return {config_.heads, length, static_cast<float>(1 / (std::sqrt(D) * divisor)), a_.attention,
+          is_gpt_neox(config_) ? QkvOrder::heads : QkvOrder::parts};
 }
 
 template <class S>
 void Transformer<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
   reserve(inputs);
   const int64_t T = columns(inputs), L = config_.layers;
-  embed(exec, flat(inputs), T, w_.wte, w_.wpe, a_.blocks[0].x);    // x = wte[token] + wpe[position]
+  embed(exec, flat(inputs), T, w_.wte, w_.wpe, a_.blocks[0].x);    // x   = wte[token] (+ wpe[position])
   for (int64_t l = 0; l < L; ++l) {
     const auto& a = a_.blocks[static_cast<size_t>(l)];
     const auto& w = w_.blocks[static_cast<size_t>(l)];
@@ -131,9 +133,11 @@ template <class S>
 void Transformer<S>::attention_half(const Exec& exec, int64_t layer, int64_t length) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
+  const Attention<S> shape = attention(layer, length);
   norm(exec, a.x, w.ln_1, a.s1, a.h1);                             // h1  = norm(x)
   affine(exec, a.h1, w.c_attn, a.qkv);                             // qkv = h1 W^T + b
-  attend(exec, attention(layer, length), a.qkv, a.log_sum, a.y);   // y   = softmax(scale q k^T) v
+  rotate(exec, rotary_, Turn::forward, shape, a.qkv);              // q, k turned by their positions (GPT-NeoX)
+  attend(exec, shape, a.qkv, a.log_sum, a.y);                      // y   = softmax(scale q k^T) v
 }
 
 template <class S>
@@ -141,7 +145,12 @@ void Transformer<S>::mlp_half(const Exec& exec, int64_t layer) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   affine(exec, a.y, w.attn_c_proj, a.x1);                          // x1  = x + y W^T + b
-  add_norm(exec, a.x, a.x1, w.ln_2, a.s2, a.x1, a.h2);             // h2  = norm(x1)
+  if (is_parallel(config_)) {
+    add(exec, a.x, a.x1, a.x1);
+    norm(exec, a.x, w.ln_2, a.s2, a.h2);                           // h2  = norm(x)
+  } else {
+    add_norm(exec, a.x, a.x1, w.ln_2, a.s2, a.x1, a.h2);           // h2  = norm(x1)
+  }
   affine(exec, a.h2, {w.c_fc.weight, {}}, a.f);                    // f   = h2 W^T + b
   gelu(exec, gelu_, w.c_fc.bias, a.f, a.g);                        // g   = gelu(f)
 }
@@ -152,17 +161,18 @@ double Transformer<S>::head(const Exec& exec, const Tokens& targets) {
   for_each_rows(rows(a_.h), [&](Range some) {
     const auto h = slice(a_.h, some);
     const auto z = slice(a_.z, {0, some.size()});
-    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));  // z = h wte^T
+    gemm(exec, 1, block(h), Transpose::no, block(w_.head), Transpose::yes, 0, block(z));  // z = h W^T
     loss += cross_entropy(exec, z, slice(targets, some));
   });
   return loss;
 }
 
-/// Zeroes the gradients that kernels add to, and that no product overwrites; wte's is the head's product first.
+/// Zeroes the gradients that kernels add to, and that no product overwrites; wte's is the head's product first, where they are tied.
 template <class S>
 void Transformer<S>::clear_vectors(const Exec& exec) {
   const auto clear = [&](const auto&... gradients) { (Kokkos::deep_copy(exec, gradients, 0.0f), ...); };
   clear(dw_.wpe, dw_.ln_f.weight, dw_.ln_f.bias);
+  if (!config_.tied) clear(dw_.wte);
   for (const auto& b : dw_.blocks)
     clear(b.ln_1.weight, b.ln_1.bias, b.c_attn.bias, b.attn_c_proj.bias, b.ln_2.weight, b.ln_2.bias, b.c_fc.bias, b.mlp_c_proj.bias);
 }
@@ -173,11 +183,11 @@ double Transformer<S>::head_backward(const Exec& exec, const Tokens& targets, do
   for_each_rows(rows(a_.h), [&](Range some) {
     const auto h = slice(a_.h, some), dh = slice(a_.dh, some), dz = slice(a_.dz, {0, some.size()});
     const auto z = slice(a_.z, {0, some.size()});
-    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));     // z = h wte^T
+    gemm(exec, 1, block(h), Transpose::no, block(w_.head), Transpose::yes, 0, block(z));      // z = h W^T
     loss += cross_entropy_backward(exec, z, slice(targets, some), scale, dz);
     const float factor = some.begin == 0 ? kept : 1;
-    gemm(exec, 1, block(dz), Transpose::yes, block(h), Transpose::no, factor, block(dw_.wte));  // dwte += dz^T h
-    gemm(exec, 1, block(dz), Transpose::no, block(w_.wte), Transpose::no, 0, block(dh));    // dh = dz wte
+    gemm(exec, 1, block(dz), Transpose::yes, block(h), Transpose::no, factor, block(dw_.head));  // dW += dz^T h
+    gemm(exec, 1, block(dz), Transpose::no, block(w_.head), Transpose::no, 0, block(dh));    // dh = dz W
   });
   return loss;
 }
@@ -187,7 +197,13 @@ void Transformer<S>::block_backward(const Exec& exec, int64_t layer, int64_t len
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   const auto& dw = dw_.blocks[static_cast<size_t>(layer)];
+  const bool parallel = is_parallel(config_);
   const bool gone = layer + 1 < config_.layers;  // what isn't kept; the last block's is still there
+  const Attention<S> shape = attention(layer, length);
+  const auto through_ln_2 = [&](const Matrix<float>& x) {
+    affine_backward(exec, a.h2, w.c_fc, a_.df, a_.dh, dw.c_fc, kept);
+    norm_backward(exec, x, w.ln_2, a.s2, a_.dh, a_.dx, dw.ln_2);
+  };
   if (purpose_ == Purpose::recompute_block && gone) {
     attention_half(exec, layer, length);
     mlp_half(exec, layer);
@@ -195,14 +211,15 @@ void Transformer<S>::block_backward(const Exec& exec, int64_t layer, int64_t len
   convert(exec, a_.dx, a_.dr);
   affine_backward(exec, a.g, w.mlp_c_proj, a_.dr, a_.df, dw.mlp_c_proj, kept);
   gelu_backward(exec, gelu_, a.f, a_.df, a_.df);
-  affine_backward(exec, a.h2, w.c_fc, a_.df, a_.dh, dw.c_fc, kept);
-  norm_backward(exec, a.x1, w.ln_2, a.s2, a_.dh, a_.dx, dw.ln_2);
+  if (!parallel) through_ln_2(a.x1);
   if (purpose_ == Purpose::recompute_attention && gone) attention_half(exec, layer, length);
-  convert(exec, a_.dx, a_.dr);
+  if (!parallel) convert(exec, a_.dx, a_.dr);
   affine_backward(exec, a.y, w.attn_c_proj, a_.dr, a_.dh, dw.attn_c_proj, kept);
-  attend_backward(exec, attention(layer, length), a.qkv, a.log_sum, a.y, a_.dh, a_.dqkv);
+  attend_backward(exec, shape, a.qkv, a.log_sum, a.y, a_.dh, a_.dqkv);
+  rotate(exec, rotary_, Turn::backward, shape, a_.dqkv);
   affine_backward(exec, a.h1, w.c_attn, a_.dqkv, a_.dh, dw.c_attn, kept);
   norm_backward(exec, a.x, w.ln_1, a.s1, a_.dh, a_.dx, dw.ln_1);
+  if (parallel) through_ln_2(a.x);  // not before: dr, which both halves begin from, may be dx itself
 }
 
 template <class S>
@@ -236,7 +253,7 @@ double Transformer<S>::loss(const Exec& exec, const TokenBatch& batch) {
 template <class S>
 void Transformer<S>::logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z) {
   forward(exec, inputs);
-  gemm(exec, 1, block(a_.h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));
+  gemm(exec, 1, block(a_.h), Transpose::no, block(w_.head), Transpose::yes, 0, block(z));
 }
 
 template class Transformer<float>;

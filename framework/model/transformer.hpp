@@ -1,10 +1,14 @@
-// GPT-2 (Radford et al. 2019) as arXiv 2306.03241 trains it: forward and backward over full weights. It knows no ranks.
+// A decoder-only transformer, forward and backward over full weights: GPT-2 (Radford et al. 2019) as arXiv 2306.03241 trains it, and
+// GPT-NeoX (Black et al. 2022), which Pythia is. It knows no ranks.
+//
+//   GPT-2      x' = x1 + mlp(norm(x1)) with x1 = x + attention(norm(x)); positions have an embedding; the head is the token embedding
+//   GPT-NeoX   x' = x + attention(norm(x)) + mlp(norm(x)), or as GPT-2; positions turn queries and keys; the head has weights of its own
 #pragma once
 #include <functional>
 #include <vector>
 
 #include "model/model_tensors.hpp"
-#include "ops/attend.hpp"
+#include "ops/rotary.hpp"
 
 namespace lawa {
 
@@ -80,6 +84,7 @@ class Transformer {
   int64_t sequences_;
   Purpose purpose_;
   Gelu gelu_;
+  Rotary rotary_;
   Vector<S> weights_;
   Vector<float> gradients_;
   Vector<char> store_;

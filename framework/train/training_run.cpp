@@ -142,8 +142,8 @@ class TrainingRun {
 
   void announce(int64_t micro) {
     char text[200];
-    std::snprintf(text, sizeof text, "GPT-2, %.2f M parameters, on %d rank%s; %lld sequences of %lld tokens a step, up to %lld at a time",
-                  static_cast<double>(table_.size()) * 1e-6, comm_.size(), comm_.size() == 1 ? "" : "s",
+    std::snprintf(text, sizeof text, "%s, %.2f M parameters, on %d rank%s; %lld sequences of %lld tokens a step, up to %lld at a time",
+                  title(config_.model), static_cast<double>(table_.size()) * 1e-6, comm_.size(), comm_.size() == 1 ? "" : "s",
                   static_cast<long long>(config_.batch.global_sequences), static_cast<long long>(config_.model.context),
                   static_cast<long long>(micro));
     log_.line(text);

@@ -17,13 +17,14 @@ constexpr int64_t steps = 20;
 struct Shape {
   const char* name;
   int64_t layers, channels, global_sequences, micro_sequences;
+  ModelConfig model = tiny_model();
 };
 void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.name; }
 
 TrainConfig config_of(const Shape& shape) {
   TrainConfig c;
   c.seed = 5;
-  c.model = tiny_model();
+  c.model = shape.model;
   c.model.layers = shape.layers;
   c.model.channels = shape.channels;
   c.model.bias = false;  // Adam turns the rounding noise in a key's bias, whose gradient is zero, into steps
@@ -126,7 +127,7 @@ TEST_P(TrainingStep, RepeatsBitForBit) {
 INSTANTIATE_TEST_SUITE_P(Shapes, TrainingStep,
                          testing::Values(Shape{"SeveralBuckets", 3, 36, 6, 2}, Shape{"RaggedBatchesAndMicroBatches", 3, 36, 7, 2},
                                          Shape{"FewerSequencesThanRanks", 2, 18, 2, 1}, Shape{"OneSequence", 2, 18, 1, 1},
-                                         Shape{"RankWithoutWeights", 1, 18, 5, 3}),
+                                         Shape{"RankWithoutWeights", 1, 18, 5, 3}, Shape{"GptNeoX", 2, 36, 5, 2, tiny_gpt_neox()}),
                          [](const auto& test) { return test.param.name; });
 
 TEST(TrainingShapes, AreWhatTheyAreCalled) {

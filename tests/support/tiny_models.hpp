@@ -17,6 +17,19 @@ inline ModelConfig tiny_model() {
   return c;
 }
 
+/// The same of a GPT-NeoX: four of each head's six channels are turned.
+inline ModelConfig tiny_gpt_neox() {
+  ModelConfig c = defaults_of("gpt_neox");
+  c.layers = 2;
+  c.heads = 3;
+  c.channels = 18;
+  c.context = 7;
+  c.vocabulary = 37;
+  c.rotary_fraction = 0.7;
+  c.rotary_base = 50;
+  return c;
+}
+
 /// Weights far from their initial values: no gradient is nearly zero.
 inline std::vector<float> random_weights(const ModelConfig& config) {
   const ParameterTable table = model_parameters(config);

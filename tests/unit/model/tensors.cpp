@@ -1,4 +1,4 @@
-// GPT-2's table of tensors: names, order, shapes, decay and initial values.
+// The table of tensors: names, order, shapes, decay and initial values.
 #include "model/model_tensors.hpp"
 
 #include <gmock/gmock.h>
@@ -68,6 +68,55 @@ TEST(ModelTensors, StandInNanoGptsOrderWithItsNames) {
   EXPECT_TRUE(tensors_of(config) == expected);
 }
 
+TEST(ModelTensors, OfGptNeoXHaveHuggingFacesNames) {
+  ModelConfig config = one_block();
+  config.architecture = "gpt_neox";
+  config.tied = false;
+  const std::string h = "gpt_neox.layers.0.";
+  std::vector<Tensor> expected{{"gpt_neox.embed_in.weight", {11, 4}},
+                               {h + "input_layernorm.weight", {4}},
+                               {h + "input_layernorm.bias", {4}},
+                               {h + "attention.query_key_value.weight", {12, 4}},
+                               {h + "attention.query_key_value.bias", {12}},
+                               {h + "attention.dense.weight", {4, 4}},
+                               {h + "attention.dense.bias", {4}},
+                               {h + "post_attention_layernorm.weight", {4}},
+                               {h + "post_attention_layernorm.bias", {4}},
+                               {h + "mlp.dense_h_to_4h.weight", {16, 4}},
+                               {h + "mlp.dense_h_to_4h.bias", {16}},
+                               {h + "mlp.dense_4h_to_h.weight", {4, 16}},
+                               {h + "mlp.dense_4h_to_h.bias", {4}},
+                               {"gpt_neox.final_layer_norm.weight", {4}},
+                               {"gpt_neox.final_layer_norm.bias", {4}},
+                               {"embed_out.weight", {11, 4}}};
+  EXPECT_TRUE(tensors_of(config) == expected);
+  config.attention_bias = false;
+  std::erase_if(expected, [](const Tensor& t) { return t.name.find("attention.") != std::string::npos && t.name.ends_with(".bias"); });
+  EXPECT_TRUE(tensors_of(config) == expected);
+  config.tied = true;
+  expected.pop_back();
+  EXPECT_TRUE(tensors_of(config) == expected);
+  config.bias = false;
+  std::erase_if(expected, [](const Tensor& t) { return t.name.ends_with(".bias"); });
+  EXPECT_TRUE(tensors_of(config) == expected);
+}
+
+TEST(ModelTensors, UntiedHeadsAreLinearBehindTheFinalNorm) {
+  for (ModelConfig config : {tiny_model(), tiny_gpt_neox()}) {
+    config.tied = false;
+    const ParameterTable table = model_parameters(config);
+    const Parameter& head = table.parameters().back();
+    EXPECT_EQ(head.name, config.architecture == "gpt2" ? "lm_head.weight" : "embed_out.weight");
+    EXPECT_TRUE(head.decay);
+    const Vector<float> buffer = zeros<float>("buffer", table.size());
+    const ModelTensors<float> t = model_tensors(config, buffer);
+    EXPECT_EQ(t.head.data() - buffer.data(), head.offset);
+    config.tied = true;
+    const ModelTensors<float> tied = model_tensors(config, buffer);
+    EXPECT_EQ(tied.head.data(), tied.wte.data());
+  }
+}
+
 TEST(ModelTensors, FollowOneAnotherWithoutGaps) {
   const ParameterTable table = model_parameters(tiny_model());
   int64_t end = 0;
@@ -91,6 +140,23 @@ TEST(ModelTensors, AreAsManyAsInThePaper) {
   EXPECT_EQ(size(36, 20, 1280), 773582080);
 }
 
+TEST(ModelTensors, AreAsManyAsPythiaSays) {
+  struct Size {
+    int64_t layers, heads, channels, vocabulary, parameters;
+  };
+  for (const auto& [layers, heads, channels, vocabulary, parameters] :
+       {Size{6, 4, 128, 50304, 14067712}, {6, 8, 256, 50304, 30494720}, {6, 8, 512, 50304, 70426624}, {12, 12, 768, 50304, 162322944},
+        {24, 16, 1024, 50304, 405334016}, {16, 8, 2048, 50304, 1011781632}, {24, 16, 2048, 50304, 1414647808}, {32, 32, 2560, 50304, 2775208960},
+        {32, 32, 4096, 50432, 6857302016}, {36, 40, 5120, 50688, 11846072320}}) {
+    ModelConfig c = defaults_of("gpt_neox");
+    c.layers = layers;
+    c.heads = heads;
+    c.channels = channels;
+    c.vocabulary = vocabulary;
+    EXPECT_EQ(model_parameters(c).size(), parameters);
+  }
+}
+
 TEST(ModelTensors, OnlyLinearWeightsDecayUnlessAskedFor) {
   for (const bool embeddings : {false, true}) {
     const ParameterTable table = model_parameters(tiny_model(), embeddings);
@@ -111,6 +177,19 @@ TEST(ModelTensors, BeginAsGpt2) {
     const bool residual = p.name.ends_with("c_proj.weight");
     EXPECT_DOUBLE_EQ(p.deviation, !matrix ? 0 : residual ? 0.005 : 0.02) << p.name;  // 0.02 / sqrt(2 * 8)
     EXPECT_EQ(p.mean, !matrix && p.name.ends_with(".weight") ? 1 : 0) << p.name;     // LayerNorm's
+  }
+}
+
+TEST(ModelTensors, BeginAsPythia) {
+  ModelConfig config = tiny_gpt_neox();
+  config.channels = 36;
+  const ParameterTable table = model_parameters(config);
+  for (const Parameter& p : table.parameters()) {
+    const bool residual = p.name.ends_with("attention.dense.weight") || p.name.ends_with("4h_to_h.weight");
+    const double deviation = residual ? 1.0 / 6 : std::sqrt(2.0 / 180);  // 2 / (2 * sqrt(36)), sqrt(2 / (5 * 36))
+    EXPECT_DOUBLE_EQ(p.deviation, p.shape.size() == 2 ? deviation : 0) << p.name;
+    EXPECT_EQ(p.mean, p.name.ends_with("norm.weight") ? 1 : 0) << p.name;
+    EXPECT_EQ(p.decay, p.shape.size() == 2 && p.name != "gpt_neox.embed_in.weight") << p.name;
   }
 }
 
@@ -165,8 +244,38 @@ TEST(ModelConfig, RefusesChannelsThatDoNotSplitIntoHeads) {
 }
 
 TEST(ModelConfig, NamesTheKeyOfAWrongValue) {
-  for (const std::string word : {"gelu=relu", "layers=0", "vocabulary=65537", "architecture=gpt_neox"})
+  for (const std::string word : {"gelu=relu", "layers=0", "vocabulary=65537", "architecture=llama"})
     EXPECT_TRUE(refuses<ModelConfig>(word));
+}
+
+ModelConfig config_of(const std::string& toml) {
+  ConfigSource source;
+  source.add_toml(toml, "model.toml");
+  return load_config<ModelConfig>(source);
+}
+
+TEST(ModelConfig, HasTheDefaultsOfItsArchitecture) {
+  const ModelConfig gpt2 = config_of("layers = 3"), neox = config_of("layers = 3\narchitecture = 'gpt_neox'\ngelu = 'tanh'");
+  EXPECT_EQ(std::tie(gpt2.bias, gpt2.tied, gpt2.scale_attention_by_layer, gpt2.gelu, gpt2.context), std::tuple(false, true, true, "tanh", 1024));
+  EXPECT_EQ(std::tie(neox.bias, neox.tied, neox.scale_attention_by_layer, neox.gelu, neox.context), std::tuple(true, false, false, "tanh", 2048));
+  EXPECT_EQ(std::tie(neox.layers, neox.parallel_residual, neox.rotary_fraction, neox.rotary_base), std::tuple(3, true, 0.25, 10000.0));
+  EXPECT_EQ(dump_config(config_of(dump_config(neox))), dump_config(neox));
+}
+
+TEST(ModelConfig, OfGpt2IsDumpedAsEver) {  // the hashes of runs come from it
+  EXPECT_EQ(dump_config(ModelConfig()),
+            "architecture = \"gpt2\"\nlayers = 12\nheads = 12\nchannels = 768\ncontext = 1024\nvocabulary = 50304\nbias = false\n"
+            "scale_attention_by_layer = true\ngelu = \"tanh\"\n");
+}
+
+TEST(ModelConfig, RefusesKeysOfTheOtherArchitectureAndOddTurns) {
+  for (const std::string key : {"rotary_fraction = 0.5", "rotary_base = 100.0", "parallel_residual = false", "attention_bias = false"})
+    EXPECT_THAT(error_of([&] { config_of(key); }), testing::EndsWith("(model.toml:1): is only for model.architecture = \"gpt_neox\""));
+  ConfigSource source;
+  ModelConfig config = tiny_gpt_neox();
+  config.rotary_fraction = 0.5;
+  EXPECT_EQ(error_of([&] { check(config, source); }),
+            "model.rotary_fraction: 0.5 of a head's 6 channels are 3, and positions turn pairs: it must be even");
 }
 
 TEST(ModelConfig, CountsSixOperationsAWeightAndTheAttention) {

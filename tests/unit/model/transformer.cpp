@@ -1,4 +1,4 @@
-// GPT-2's forward and backward against the same model in doubles.
+// The forward and backward of GPT-2 and GPT-NeoX against the same models in doubles.
 #include "model/transformer.hpp"
 
 #include <gmock/gmock.h>
@@ -22,17 +22,28 @@ using namespace test;
 using testing::Each;
 using testing::HasSubstr;
 
-/// The tiny model with each switch the other way, one at a time.
-std::vector<ModelConfig> variants() {
-  std::vector<ModelConfig> all(4, tiny_model());
-  all[1].bias = false;
-  all[2].scale_attention_by_layer = false;
-  all[3].gelu = "erf";
+using Change = void (*)(ModelConfig&);
+/// A model, and the same with one switch the other way at a time.
+std::vector<ModelConfig> variants(const ModelConfig& model, const std::vector<Change>& changes) {
+  std::vector<ModelConfig> all{model};
+  for (const Change change : changes) change(all.emplace_back(model));
   return all;
 }
-std::string words(const ModelConfig& c) {
-  return concat(c.bias ? "bias, " : "no bias, ", c.scale_attention_by_layer ? "" : "not ", "scaled by layer, ", c.gelu);
+const std::vector<ModelConfig> gpt2 = variants(tiny_model(), {[](ModelConfig& c) { c.bias = false; }, [](ModelConfig& c) { c.tied = false; },
+                                                              [](ModelConfig& c) { c.scale_attention_by_layer = false; },
+                                                              [](ModelConfig& c) { c.gelu = "erf"; }});
+const std::vector<ModelConfig> gpt_neox =
+    variants(tiny_gpt_neox(), {[](ModelConfig& c) { c.bias = false; }, [](ModelConfig& c) { c.attention_bias = false; },
+                               [](ModelConfig& c) { c.tied = true; }, [](ModelConfig& c) { c.parallel_residual = false; },
+                               [](ModelConfig& c) { c.rotary_fraction = 1; }, [](ModelConfig& c) { c.rotary_fraction = 0; },
+                               [](ModelConfig& c) { c.rotary_base = 10; }, [](ModelConfig& c) { c.gelu = "tanh"; }});
+std::vector<ModelConfig> all_variants() {
+  std::vector<ModelConfig> all = gpt2;
+  all.insert(all.end(), gpt_neox.begin(), gpt_neox.end());
+  return all;
 }
+const ModelConfig one_of_each[] = {tiny_model(), tiny_gpt_neox()};
+std::string words(const ModelConfig& c) { return dump_config(c); }
 
 double reference_loss(const ModelConfig& config, const reference::Values& weights, const TokenBatch& batch) {
   const reference::Array z = reference::logits(config, weights, values(batch.inputs), columns(batch.inputs));
@@ -60,7 +71,7 @@ reference::Values only(Range range, reference::Values x) {
 }
 
 TEST(Transformer, LogitsAndLossAgreeWithReference) {
-  for (const ModelConfig& config : variants())
+  for (const ModelConfig& config : all_variants())
     for (const int64_t length : {config.context, int64_t{4}, int64_t{1}}) {
       SCOPED_TRACE(concat(words(config), ", T ", length));
       Transformer<float> model = model_with_random_weights(config, 3);
@@ -74,18 +85,19 @@ TEST(Transformer, LogitsAndLossAgreeWithReference) {
 }
 
 TEST(Transformer, EverySwitchChangesTheLogits) {
-  std::set<std::vector<float>> different;
-  for (ModelConfig config : variants()) {
-    config.bias = true;  // the same weights for all
-    Transformer<float> model = model_with_random_weights(config, 1);
-    different.insert(logits_of(model, config, random_batch(config, 1, config.context, 1).inputs));
+  for (const auto& models : {gpt2, gpt_neox}) {
+    std::set<std::vector<float>> different;
+    for (const ModelConfig& config : models) {
+      Transformer<float> model = model_with_random_weights(config, 1);
+      different.insert(logits_of(model, config, random_batch(config, 1, config.context, 1).inputs));
+    }
+    EXPECT_EQ(different.size(), models.size());
   }
-  EXPECT_EQ(different.size(), 3u);
 }
 
 // For each tensor, the derivative along a random direction in it: a wrong line of the backward is found by name.
 TEST(Transformer, GradientAgreesWithCentralDifferencesForEveryTensor) {
-  for (const ModelConfig& config : variants())
+  for (const ModelConfig& config : all_variants())
     for (const int64_t length : {config.context, int64_t{4}}) {
       Transformer<float> model = model_with_random_weights(config, 2);
       const TokenBatch batch = random_batch(config, 2, length, 1);
@@ -116,72 +128,82 @@ TEST(Transformer, PositionsPastTheSequencesHaveNoGradient) {
 }
 
 TEST(Transformer, GradientsOfABatchAreTheSumOfItsSlices) {  // 560 rows: the head takes 512 at a time, and a remainder
-  const ModelConfig config = tiny_model();
-  Transformer<float> model = model_with_random_weights(config, 80);
-  const TokenBatch batch = random_batch(config, 80, config.context, 1);
-  const std::vector<float> whole = gradient_of(model, batch);
-  const double loss = model.loss(Exec(), batch);
-  fill(Exec(), model.gradients(), 0.f);
-  double sum = 0;
-  for (const Range some : {Range{0, 33}, {33, 66}, {66, 80}}) sum += model.forward_backward(Exec(), slice_of(batch, some), 1);
-  EXPECT_TRUE(near(values(model.gradients()), whole, tolerance::model.backward));
-  EXPECT_TRUE(near(std::array{sum}, std::array{loss}, tolerance::model.forward));
+  for (const ModelConfig& config : one_of_each) {
+    SCOPED_TRACE(config.architecture);
+    Transformer<float> model = model_with_random_weights(config, 80);
+    const TokenBatch batch = random_batch(config, 80, config.context, 1);
+    const std::vector<float> whole = gradient_of(model, batch);
+    const double loss = model.loss(Exec(), batch);
+    fill(Exec(), model.gradients(), 0.f);
+    double sum = 0;
+    for (const Range some : {Range{0, 33}, {33, 66}, {66, 80}}) sum += model.forward_backward(Exec(), slice_of(batch, some), 1);
+    EXPECT_TRUE(near(values(model.gradients()), whole, tolerance::model.backward));
+    EXPECT_TRUE(near(std::array{sum}, std::array{loss}, tolerance::model.forward));
+  }
 }
 
 TEST(Transformer, BackwardAddsIntoTheGradients) {
-  const ModelConfig config = tiny_model();
-  Transformer<float> model = model_with_random_weights(config, 2);
-  const TokenBatch batch = random_batch(config, 2, config.context, 1);
-  const std::vector<float> gradient = gradient_of(model, batch);
-  const std::vector<float> before = normals(rows(model.gradients()), 3);
-  set(model.gradients(), before);
-  model.forward_backward(Exec(), batch, 1);
-  EXPECT_TRUE(near(values(model.gradients()), sum_of(before, gradient), tolerance::model.backward));
+  for (const ModelConfig& config : one_of_each) {
+    SCOPED_TRACE(config.architecture);
+    Transformer<float> model = model_with_random_weights(config, 2);
+    const TokenBatch batch = random_batch(config, 2, config.context, 1);
+    const std::vector<float> gradient = gradient_of(model, batch);
+    const std::vector<float> before = normals(rows(model.gradients()), 3);
+    set(model.gradients(), before);
+    model.forward_backward(Exec(), batch, 1);
+    EXPECT_TRUE(near(values(model.gradients()), sum_of(before, gradient), tolerance::model.backward));
+  }
 }
 
 TEST(Transformer, EvaluationHasTheLossOfTraining) {
-  const ModelConfig config = tiny_model();
-  Transformer<float> training = model_with_random_weights(config, 80), evaluation = model_with_random_weights(config, 80, Purpose::evaluation);
-  const TokenBatch batch = random_batch(config, 80, config.context, 1);
-  const double loss = evaluation.loss(Exec(), batch);
-  EXPECT_EQ(loss, training.loss(Exec(), batch));
-  EXPECT_NEAR(loss, training.forward_backward(Exec(), batch, 1), 1e-6 * loss);
-  EXPECT_EQ(rows(evaluation.gradients()), 0);
-  EXPECT_THAT(error_of([&] { evaluation.forward_backward(Exec(), batch, 1); }), HasSubstr("made for evaluation"));
+  for (const ModelConfig& config : one_of_each) {
+    SCOPED_TRACE(config.architecture);
+    Transformer<float> training = model_with_random_weights(config, 80), evaluation = model_with_random_weights(config, 80, Purpose::evaluation);
+    const TokenBatch batch = random_batch(config, 80, config.context, 1);
+    const double loss = evaluation.loss(Exec(), batch);
+    EXPECT_EQ(loss, training.loss(Exec(), batch));
+    EXPECT_NEAR(loss, training.forward_backward(Exec(), batch, 1), 1e-6 * loss);
+    EXPECT_EQ(rows(evaluation.gradients()), 0);
+    EXPECT_THAT(error_of([&] { evaluation.forward_backward(Exec(), batch, 1); }), HasSubstr("made for evaluation"));
+  }
 }
 
 TEST(Transformer, ForgetsTheBatchesBefore) {  // other shapes, whose activations lay elsewhere in the same room
-  const ModelConfig config = tiny_model();
-  Transformer<float> model = model_with_random_weights(config, 3);
-  const TokenBatch batch = random_batch(config, 2, 5, 1);
-  const std::vector<float> first = gradient_of(model, batch);
-  for (const auto& [sequences, length] : {std::pair<int64_t, int64_t>{2, 7}, {3, 5}, {1, 1}}) {
-    gradient_of(model, random_batch(config, sequences, length, 2));
-    EXPECT_TRUE(same_bits(gradient_of(model, batch), first)) << sequences << " of " << length;
+  for (const ModelConfig& config : one_of_each) {
+    SCOPED_TRACE(config.architecture);
+    Transformer<float> model = model_with_random_weights(config, 3);
+    const TokenBatch batch = random_batch(config, 2, 5, 1);
+    const std::vector<float> first = gradient_of(model, batch);
+    for (const auto& [sequences, length] : {std::pair<int64_t, int64_t>{2, 7}, {3, 5}, {1, 1}}) {
+      gradient_of(model, random_batch(config, sequences, length, 2));
+      EXPECT_TRUE(same_bits(gradient_of(model, batch), first)) << sequences << " of " << length;
+    }
   }
 }
 
 TEST(Transformer, AnnouncesFinishedGradientsFromTheEndToTheFront) {
-  const ModelConfig config = tiny_model();
-  const int64_t P = model_parameters(config).size();
-  Transformer<float> model = model_with_random_weights(config, 2);
-  std::vector<float> announced(static_cast<size_t>(P), not_a_number);
-  int64_t front = P, times = 0;
-  model.forward_backward(Exec(), random_batch(config, 2, config.context, 1), 1, Gradients::add, [&](Range range) {
-    EXPECT_EQ(range.end, front);
-    EXPECT_FALSE(range.empty());
-    const std::vector<float> now = values(slice(model.gradients(), range));
-    std::copy(now.begin(), now.end(), announced.begin() + range.begin);
-    front = range.begin;
-    ++times;
-  });
-  EXPECT_EQ(front, 0);
-  EXPECT_EQ(times, config.layers + 2);
-  EXPECT_TRUE(same_bits(announced, values(model.gradients())));  // what was announced was final
+  for (const ModelConfig& config : one_of_each) {
+    SCOPED_TRACE(config.architecture);
+    const int64_t P = model_parameters(config).size();
+    Transformer<float> model = model_with_random_weights(config, 2);
+    std::vector<float> announced(static_cast<size_t>(P), not_a_number);
+    int64_t front = P, times = 0;
+    model.forward_backward(Exec(), random_batch(config, 2, config.context, 1), 1, Gradients::add, [&](Range range) {
+      EXPECT_EQ(range.end, front);
+      EXPECT_FALSE(range.empty());
+      const std::vector<float> now = values(slice(model.gradients(), range));
+      std::copy(now.begin(), now.end(), announced.begin() + range.begin);
+      front = range.begin;
+      ++times;
+    });
+    EXPECT_EQ(front, 0);
+    EXPECT_EQ(times, config.layers + 2);
+    EXPECT_TRUE(same_bits(announced, values(model.gradients())));  // what was announced was final
+  }
 }
 
 TEST(Transformer, OverwritingForgetsWhateverWasThere) {
-  for (const ModelConfig& config : variants()) {
+  for (const ModelConfig& config : all_variants()) {
     Transformer<float> model = model_with_random_weights(config, 2);
     const TokenBatch batch = random_batch(config, 2, config.context, 1);
     const std::vector<float> expected = gradient_of(model, batch);
@@ -193,8 +215,8 @@ TEST(Transformer, OverwritingForgetsWhateverWasThere) {
 
 TEST(Transformer, RecomputingChangesNoBit) {
   for (const Purpose purpose : {Purpose::recompute_attention, Purpose::recompute_block})
-    for (const int64_t layers : {1, 2, 3}) {
-      ModelConfig config = tiny_model();
+    for (const auto& [layers, parallel] : {std::pair{1, false}, {2, false}, {3, false}, {1, true}, {2, true}, {3, true}}) {
+      ModelConfig config = parallel ? tiny_gpt_neox() : tiny_model();
       config.layers = layers;
       Transformer<float> keeping = model_with_random_weights(config, 2), lean = model_with_random_weights(config, 2, purpose);
       for (const uint64_t seed : {1, 2}) {
@@ -215,7 +237,7 @@ Transformer<bf16> coarse_model(const ModelConfig& config, int64_t sequences, Pur
 
 TEST(Transformer, InBfloat16IsAsFarFromDoublesAsItsRounding) {
   if (!multiplies_in(Precision::bf16)) GTEST_SKIP() << "not on this processor or build";
-  for (const ModelConfig& config : variants()) {
+  for (const ModelConfig& config : all_variants()) {
     Transformer<float> exact = model_with_random_weights(config, 2);
     Transformer<bf16> coarse = coarse_model(config, 2);
     const TokenBatch batch = random_batch(config, 2, config.context, 1);
@@ -233,29 +255,33 @@ TEST(Transformer, InBfloat16IsAsFarFromDoublesAsItsRounding) {
 
 TEST(Transformer, InBfloat16RepeatsBitForBitHoweverMuchIsRecomputed) {
   if (!multiplies_in(Precision::bf16)) GTEST_SKIP() << "not on this processor or build";
-  const ModelConfig config = tiny_model();
-  const TokenBatch batch = random_batch(config, 2, config.context, 1);
-  Transformer<bf16> keeping = coarse_model(config, 2);
-  const std::vector<float> expected = gradient_of(keeping, batch);
-  for (const Purpose purpose : {Purpose::training, Purpose::recompute_attention, Purpose::recompute_block}) {
-    Transformer<bf16> lean = coarse_model(config, 2, purpose);
-    EXPECT_TRUE(same_bits(gradient_of(lean, batch), expected));
+  for (const ModelConfig& config : one_of_each) {
+    SCOPED_TRACE(config.architecture);
+    const TokenBatch batch = random_batch(config, 2, config.context, 1);
+    Transformer<bf16> keeping = coarse_model(config, 2);
+    const std::vector<float> expected = gradient_of(keeping, batch);
+    for (const Purpose purpose : {Purpose::training, Purpose::recompute_attention, Purpose::recompute_block}) {
+      Transformer<bf16> lean = coarse_model(config, 2, purpose);
+      EXPECT_TRUE(same_bits(gradient_of(lean, batch), expected));
+    }
+    Transformer<bf16> evaluation = coarse_model(config, 2, Purpose::evaluation);
+    EXPECT_EQ(evaluation.loss(Exec(), batch), keeping.loss(Exec(), batch));
   }
-  Transformer<bf16> evaluation = coarse_model(config, 2, Purpose::evaluation);
-  EXPECT_EQ(evaluation.loss(Exec(), batch), keeping.loss(Exec(), batch));
 }
 
 TEST(Transformer, LeavesThePaddingAlone) {
-  const ModelConfig config = tiny_model();
-  const int64_t P = model_parameters(config).size(), padding = 100;
-  Transformer<float> exact = model_with_random_weights(config, 2), padded(config, 2, P + padding, Purpose::training);
-  std::vector<float> weights = values(exact.weights());
-  weights.resize(static_cast<size_t>(P + padding), not_a_number);
-  set(padded.weights(), weights);
-  const TokenBatch batch = random_batch(config, 2, config.context, 1);
-  gradient_of(padded, batch);
-  EXPECT_TRUE(same_bits(values(slice(padded.gradients(), {0, P})), gradient_of(exact, batch)));
-  EXPECT_THAT(values(slice(padded.gradients(), {P, P + padding})), Each(0.f));
+  for (const ModelConfig& config : one_of_each) {
+    SCOPED_TRACE(config.architecture);
+    const int64_t P = model_parameters(config).size(), padding = 100;
+    Transformer<float> exact = model_with_random_weights(config, 2), padded(config, 2, P + padding, Purpose::training);
+    std::vector<float> weights = values(exact.weights());
+    weights.resize(static_cast<size_t>(P + padding), not_a_number);
+    set(padded.weights(), weights);
+    const TokenBatch batch = random_batch(config, 2, config.context, 1);
+    gradient_of(padded, batch);
+    EXPECT_TRUE(same_bits(values(slice(padded.gradients(), {0, P})), gradient_of(exact, batch)));
+    EXPECT_THAT(values(slice(padded.gradients(), {P, P + padding})), Each(0.f));
+  }
 }
 
 TEST(Transformer, RefusesBatchesLargerThanItsRoom) {
@@ -280,6 +306,8 @@ TEST(Transformer, ActivationsGrowWithTheBatchAndAreFewerForEvaluation) {
   EXPECT_LT(bytes(4, Purpose::recompute_block) - bytes(2, Purpose::recompute_block), 2 * (inputs + 2 * one_block));
   EXPECT_LT(bytes(1, Purpose::recompute_attention), bytes(1, Purpose::training) - 11 * 5 / 16.0 * one_block);  // h1, qkv, y of eleven
   EXPECT_GT(bytes(1, Purpose::recompute_attention), bytes(1, Purpose::recompute_block));
+  EXPECT_LT(Transformer<float>::activation_bytes(defaults_of("gpt_neox"), 1, Purpose::training),  // of twice the tokens, without x1
+            2 * Transformer<float>::activation_bytes(config, 1, Purpose::training) - 11 * 2048 * 768 * 4);
   const int64_t coarse = Transformer<bf16>::activation_bytes(config, 4, Purpose::training) - Transformer<bf16>::activation_bytes(config, 2, Purpose::training);
   EXPECT_LT(static_cast<double>(coarse), 0.62 * (bytes(4, Purpose::training) - bytes(2, Purpose::training)));  // residuals stay float
 }
