@@ -1,7 +1,5 @@
 // The shape of a decoder-only transformer: GPT-2 with the paper's switches, or GPT-NeoX, which Pythia is.
 #pragma once
-#include <cmath>
-
 #include "core/config.hpp"
 
 namespace lawa {
@@ -67,8 +65,8 @@ inline int64_t rotary_width(const ModelConfig& c) {
 inline void check(const ModelConfig& c, const ConfigSource& source) {
   LAWA_CHECK(c.channels % c.heads == 0, "model.channels", source.where("model.channels"), ": ", c.channels,
              " is not a multiple of model.heads", source.where("model.heads"), " = ", c.heads);
-  LAWA_CHECK(rotary_width(c) % 2 == 0, "model.rotary_fraction", source.where("model.rotary_fraction"), ": ", c.rotary_fraction, " of a head's ",
-             c.channels / c.heads, " channels are ", rotary_width(c), ", and positions turn pairs: it must be even");
+  LAWA_CHECK(rotary_width(c) % 2 == 0, "model.rotary_fraction", source.where("model.rotary_fraction"), ": ", detail::to_toml(c.rotary_fraction),
+             " of a head's ", c.channels / c.heads, " channels are ", rotary_width(c), ", and positions turn pairs: it must be even");
 }
 
 /// Floating-point operations of one token's forward and backward, as the field counts them (Chowdhery et al. 2022, PaLM):

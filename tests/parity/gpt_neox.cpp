@@ -12,8 +12,9 @@ namespace lawa::test {
 namespace {
 
 constexpr const char* path = "tests/parity/gpt_neox.h5";
-// float32 against float64 whose cosines are float32 as well.
-constexpr double loss_tolerance = 1e-6, logits_tolerance = 5e-6, gradients_tolerance = 1e-5, weights_tolerance = 5e-6;
+// float32 against float64 whose cosines are float32 as well. Measured: 2e-8 in losses, 5e-7 in logits (PyTorch's own float32: 4e-7), 1.2e-6 in
+// gradients, 3e-6 in weights after eight updates.
+constexpr double loss_tolerance = 5e-7, logits_tolerance = 2e-6, gradients_tolerance = 5e-6, weights_tolerance = 1e-5;
 
 /// make_gpt_neox.py's: the finalizer of MurmurHash3 as a fraction, less 1/2.
 double noise(uint64_t seed, uint64_t i) {
@@ -76,12 +77,18 @@ std::vector<float> tensor_of(const std::vector<float>& flat, const Parameter& p)
   return {flat.begin() + p.range().begin, flat.begin() + p.range().end};
 }
 
-class NeoxParity : public testing::TestWithParam<const char*> {
+class NeoxForward : public testing::TestWithParam<const char*> {
  protected:
   const NeoxCase case_{GetParam()};
 };
+class NeoxBackward : public NeoxForward {};
+std::string name_of(const testing::TestParamInfo<const char*>& test) {
+  std::string name = test.param;
+  std::ranges::replace(name, '.', '_');
+  return name;
+}
 
-TEST_P(NeoxParity, LogitsAndLossAgree) {
+TEST_P(NeoxForward, LogitsAndLossAgree) {
   Transformer<float> model = case_.model(Purpose::evaluation);
   const Matrix<float> z = filled(case_.sequences * case_.length, case_.config.vocabulary, not_a_number);
   model.logits(Exec(), case_.batch(0).inputs, z);
@@ -90,8 +97,7 @@ TEST_P(NeoxParity, LogitsAndLossAgree) {
   EXPECT_TRUE(near(std::vector{loss}, case_.file.values<double>("loss"), loss_tolerance));
 }
 
-TEST_P(NeoxParity, GradientsAgree) {
-  if (case_.file.integer("gradients") == 0) GTEST_SKIP() << "none in the file";
+TEST_P(NeoxBackward, GradientsAgree) {
   Transformer<float> model = case_.model(Purpose::training);
   model.forward_backward(Exec(), case_.batch(0), 1 / case_.tokens());
   const std::vector<float> gradients = values(model.gradients());
@@ -104,15 +110,11 @@ TEST_P(NeoxParity, GradientsAgree) {
   EXPECT_EQ(names, case_.file.names("gradients"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Case, NeoxParity,
+INSTANTIATE_TEST_SUITE_P(Case, NeoxForward,
                          testing::Values("pythia", "sequential", "tied", "all_channels_turned", "none_turned", "no_biases", "no_attention_biases",
                                          "rounded_down", "small_base", "large_base", "one_head", "narrow_heads", "odd_heads", "tanh",
-                                         "large_vocabulary", "one_token", "pythia_70m_head", "pythia_2.8b_head"),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           std::ranges::replace(name, '.', '_');
-                           return name;
-                         });
+                                         "large_vocabulary", "one_token", "pythia_70m_head", "pythia_2.8b_head"), name_of);
+INSTANTIATE_TEST_SUITE_P(Case, NeoxBackward, testing::Values("pythia", "sequential", "tied", "all_channels_turned"), name_of);
 
 TEST(NeoxAdamWParity, LossesNormsAndWeightsOfSomeUpdatesAgree) {
   const GoldenGroup file("adamw", path);

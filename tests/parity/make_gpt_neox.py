@@ -47,7 +47,7 @@ SHAPES = {
     "narrow_heads": dict(heads=8, rotary_fraction=1.0, layers=3),
     "odd_heads": dict(heads=3, channels=15, rotary_fraction=0.8, vocabulary=31),
     "tanh": dict(gelu="tanh", layers=1),
-    "large_vocabulary": dict(vocabulary=257, channels=8, length=12),
+    "large_vocabulary": dict(vocabulary=257, heads=1, channels=8, length=12),
     "one_token": dict(vocabulary=3, length=1),
     "pythia_70m_head": dict(layers=1, heads=1, channels=64, vocabulary=17, length=12),
     "pythia_2.8b_head": dict(layers=1, heads=1, channels=80, vocabulary=17, length=12),

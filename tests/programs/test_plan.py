@@ -192,6 +192,7 @@ def test_without_the_data_it_plans_all_the_same(place):
     assert plan(*words, "data.validation_sequences=4")["evaluation"]["tokens"] == 4 * 32
     large = plan(MODELS / "large.toml", *ROOMY)
     assert "python3 data/prepare.py --source openwebtext --tokenizer gpt2 --output tokens" in large["missing"][0]
+    assert "TEXTS --tokenizer pythia/tokenizer.json --output tokens" in plan(MODELS / "pythia_12b.toml", *ROOMY)["missing"][0]
     assert plan(*words, "model.vocabulary=5000")["missing"][0].endswith("--tokenizer bpe:5000 --output far")
 
 
