@@ -17,16 +17,18 @@ inline bool is_gpt_neox(const ModelConfig& c) { return c.architecture == "gpt_ne
 /// What people call it.
 inline const char* title(const ModelConfig& c) { return is_gpt_neox(c) ? "GPT-NeoX" : "GPT-2"; }
 
-/// What an architecture is unless a config says otherwise; gpt_neox: Pythia-160M.
+/// Gives the switches that both architectures have the values of this one: the paper's GPT-2, or Pythia.
+inline void become(ModelConfig& c, const std::string& architecture) {
+  c.architecture = architecture;
+  const bool neox = is_gpt_neox(c);
+  c.bias = neox;
+  c.scale_attention_by_layer = c.tied = !neox;
+  c.gelu = neox ? "erf" : "tanh";
+}
+/// What an architecture is unless a config says otherwise.
 inline ModelConfig defaults_of(const std::string& architecture) {
   ModelConfig c;
-  if (architecture != "gpt_neox") return c;
-  c.architecture = architecture;
-  c.context = 2048;
-  c.bias = true;
-  c.scale_attention_by_layer = false;
-  c.tied = false;
-  c.gelu = "erf";
+  become(c, architecture);
   return c;
 }
 
@@ -34,13 +36,13 @@ template <class Visitor>
 void visit(ModelConfig& c, Visitor&& v) {
   const std::string before = c.architecture;
   v("architecture", c.architecture, "gpt2, or gpt_neox (Pythia)", one_of({"gpt2", "gpt_neox"}));
-  if (c.architecture != before) c = defaults_of(c.architecture);
+  if (c.architecture != before) become(c, c.architecture);
   const bool neox = is_gpt_neox(c);
   const auto neox_alone = [&](const Limit& limit = {}) { return only_with("model.architecture = \"gpt_neox\"", neox, limit); };
   v("layers", c.layers, "transformer blocks L", between(1, 10000));
   v("heads", c.heads, "attention heads H", between(1, 100000));
   v("channels", c.channels, "channels C, a multiple of heads", between(1, 1 << 20));
-  v("context", c.context, "tokens of a sequence T; gpt_neox: 2048", between(1, 1 << 24));
+  v("context", c.context, "tokens of a sequence T", between(1, 1 << 24));
   v("vocabulary", c.vocabulary, "rows of the token embedding V; token ids are below it", between(1, 65536));
   v("bias", c.bias, "biases in Linear and LayerNorm; gpt_neox: true");
   v("scale_attention_by_layer", c.scale_attention_by_layer, "attention logits are divided by layer index + 1 as well; gpt_neox: false");

@@ -256,10 +256,15 @@ ModelConfig config_of(const std::string& toml) {
 
 TEST(ModelConfig, HasTheDefaultsOfItsArchitecture) {
   const ModelConfig gpt2 = config_of("layers = 3"), neox = config_of("layers = 3\narchitecture = 'gpt_neox'\ngelu = 'tanh'");
-  EXPECT_EQ(std::tie(gpt2.bias, gpt2.tied, gpt2.scale_attention_by_layer, gpt2.gelu, gpt2.context), std::tuple(false, true, true, "tanh", 1024));
-  EXPECT_EQ(std::tie(neox.bias, neox.tied, neox.scale_attention_by_layer, neox.gelu, neox.context), std::tuple(true, false, false, "tanh", 2048));
+  EXPECT_EQ(std::tie(gpt2.bias, gpt2.tied, gpt2.scale_attention_by_layer, gpt2.gelu), std::tuple(false, true, true, "tanh"));
+  EXPECT_EQ(std::tie(neox.bias, neox.tied, neox.scale_attention_by_layer, neox.gelu), std::tuple(true, false, false, "tanh"));
   EXPECT_EQ(std::tie(neox.layers, neox.parallel_residual, neox.rotary_fraction, neox.rotary_base), std::tuple(3, true, 0.25, 10000.0));
   EXPECT_EQ(dump_config(config_of(dump_config(neox))), dump_config(neox));
+  ConfigSource later;
+  later.add_override("architecture=gpt_neox");
+  ModelConfig changed = gpt2;
+  apply(changed, later);
+  EXPECT_EQ(std::tie(changed.layers, changed.bias, changed.gelu), std::tuple(3, true, "erf"));
 }
 
 TEST(ModelConfig, OfGpt2IsDumpedAsEver) {  // the hashes of runs come from it
