@@ -18,14 +18,16 @@ FORWARD = 1 / 3         # of a training step's operations
 
 
 def parameters(keys):
-    """Weights of a GPT-2 with tied embeddings."""
-    layers, channels, bias = keys["model.layers"], keys["model.channels"], keys.get("model.bias", False)
-    block = 12 * channels**2 + 2 * channels + bias * 11 * channels
-    return (keys["model.vocabulary"] + keys["model.context"]) * channels + layers * block + channels + bias * channels
+    """Weights of a GPT-2, or of a GPT-NeoX, which has no embedding of positions and a head of its own."""
+    neox = keys.get("model.architecture") == "gpt_neox"
+    layers, channels, bias = keys["model.layers"], keys["model.channels"], keys.get("model.bias", neox)
+    block = 12 * channels**2 + 2 * channels + bias * (11 - 4 * (not keys.get("model.attention_bias", True))) * channels
+    embeddings = keys["model.vocabulary"] * (1 if keys.get("model.tied", not neox) else 2) + (0 if neox else keys["model.context"])
+    return embeddings * channels + layers * block + channels + bias * channels
 
 
 def flops_per_token(keys):
-    """Forward and backward, as `lawa` counts (model/gpt2_config.hpp): 6 a weight of a matrix product, and 12 L C T for attention."""
+    """Forward and backward, as `lawa` counts (model/model_config.hpp): 6 a weight of a matrix product, and 12 L C T for attention."""
     layers, channels, context = keys["model.layers"], keys["model.channels"], keys["model.context"]
     return 6 * (layers * 12 * channels**2 + keys["model.vocabulary"] * channels) + 12 * layers * channels * context
 

@@ -31,12 +31,21 @@ struct Limit {
   bool low_is_legal = true;
   std::vector<std::string> choices{};  ///< for strings; empty: any
   bool is_path = false;                ///< for strings: ~ and $NAME stand for what they do in a shell
+  std::string only_with{};             ///< what the key needs and doesn't have: giving it is an error, and no dump has it
+  bool unsaid = false;                 ///< no dump has it
 };
 inline Limit at_least(double low) { return {.low = low}; }
 inline Limit positive() { return {.low = 0, .low_is_legal = false}; }
 inline Limit between(double low, double high) { return {.low = low, .high = high}; }
 inline Limit a_path() { return {.is_path = true}; }
 inline Limit one_of(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
+/// For a key that means something only where `what` holds.
+inline Limit only_with(const std::string& what, bool holds, Limit limit = {}) {
+  if (!holds) limit.only_with = what;
+  return limit;
+}
+/// For a key that came later than files and hashes that don't know it: they stay as they are while it is what it always was.
+inline Limit unsaid_where(bool usual) { return {.unsaid = usual}; }
 
 /// Types of a key's value; everything else is a nested config with a visit() of its own.
 template <class T>
@@ -90,13 +99,16 @@ std::string to_toml(const std::vector<double>& value);
 }  // namespace detail
 
 /// Puts the source's values over what the config holds. Errors name the key and its place: unknown key, wrong type, a value
-/// outside its limits.
+/// outside its limits, a key that the others make meaningless.
 template <class Config>
 void apply(Config& config, const ConfigSource& source) {
   std::map<std::string, std::string> known;  // and what each key's help says
   const auto assign = [&](const std::string& key, auto& field, const std::string& help, const Limit& limit) {
     known.emplace(key, help);
-    if (const auto* entry = source.find(key)) detail::assign(field, key, *entry, limit);
+    const auto* entry = source.find(key);
+    if (entry == nullptr) return;
+    LAWA_CHECK(limit.only_with.empty(), key, " (", entry->place, "): is only for ", limit.only_with);
+    detail::assign(field, key, *entry, limit);
   };
   const auto resize = [&](const std::string& key, auto& list) {
     known.emplace(key, "");
@@ -135,11 +147,13 @@ namespace detail {
 /// Adds a config's keys to `lines`, and the tables of its lists, which TOML wants behind all keys, to `tables`.
 template <class Config>
 void dump_fields(Config& config, const std::string& prefix, bool with_help, std::string& lines, std::string& tables) {
-  visit(config, [&]<class T>(const char* name, T& field, const std::string& help, const Limit& = {}) {
+  visit(config, [&]<class T>(const char* name, T& field, const std::string& help, const Limit& limit = {}) {
     const std::string key = dotted(prefix, name);
     if constexpr (ConfigValue<T>) {
-      std::string line = key + " = " + to_toml(field);
-      if (with_help) line += std::string(line.size() < 44 ? 44 - line.size() : 1, ' ') + "# " + help;
+      const std::string needed = limit.only_with;
+      if (!with_help && (!needed.empty() || limit.unsaid)) return;
+      std::string line = (needed.empty() ? "" : "# ") + key + " = " + to_toml(field);
+      if (with_help) line += std::string(line.size() < 44 ? 44 - line.size() : 1, ' ') + "# " + help + (needed.empty() ? "" : "; only with " + needed);
       lines += line + "\n";
     } else if constexpr (ConfigList<T>) {
       T list = field;

@@ -32,7 +32,7 @@ inline std::string one_line(const std::string& text) {
 struct Error : std::runtime_error {
   Error(const std::string& message, std::string where, int code = exit_error)
       : std::runtime_error(one_line(message)), place(std::move(where)), exit_code(code) {}
-  std::string place;  ///< "framework/model/gpt2.cpp:42"
+  std::string place;  ///< "framework/model/transformer.cpp:42"
   int exit_code;      ///< of a program that this ends
 };
 

@@ -3,19 +3,19 @@
 namespace lawa {
 namespace {
 
-std::variant<Gpt2<float>, Gpt2<bf16>> make(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose,
+std::variant<Transformer<float>, Transformer<bf16>> make(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose,
                                            Precision precision) {
-  if (precision == Precision::bf16) return Gpt2<bf16>(config, sequences, flat_size, purpose);
-  return Gpt2<float>(config, sequences, flat_size, purpose);
+  if (precision == Precision::bf16) return Transformer<bf16>(config, sequences, flat_size, purpose);
+  return Transformer<float>(config, sequences, flat_size, purpose);
 }
 
 }  // namespace
 
-LanguageModel::LanguageModel(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision)
+LanguageModel::LanguageModel(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision)
     : model_(make(config, sequences, flat_size, purpose, precision)) {}
 
 Vector<float> LanguageModel::float_weights() const {
-  const auto* model = std::get_if<Gpt2<float>>(&model_);
+  const auto* model = std::get_if<Transformer<float>>(&model_);
   return model == nullptr ? Vector<float>() : model->weights();
 }
 const Vector<float>& LanguageModel::gradients() const {
@@ -29,9 +29,9 @@ double LanguageModel::forward_backward(const Exec& exec, const TokenBatch& batch
 double LanguageModel::loss(const Exec& exec, const TokenBatch& batch) {
   return std::visit([&](auto& model) { return model.loss(exec, batch); }, model_);
 }
-int64_t LanguageModel::activation_bytes(const Gpt2Config& config, int64_t sequences, Purpose purpose, Precision precision) {
-  return precision == Precision::bf16 ? Gpt2<bf16>::activation_bytes(config, sequences, purpose)
-                                      : Gpt2<float>::activation_bytes(config, sequences, purpose);
+int64_t LanguageModel::activation_bytes(const ModelConfig& config, int64_t sequences, Purpose purpose, Precision precision) {
+  return precision == Precision::bf16 ? Transformer<bf16>::activation_bytes(config, sequences, purpose)
+                                      : Transformer<float>::activation_bytes(config, sequences, purpose);
 }
 
 }  // namespace lawa

@@ -2,15 +2,15 @@
 #pragma once
 #include <variant>
 
-#include "model/gpt2.hpp"
+#include "model/transformer.hpp"
 #include "ops/precision.hpp"
 
 namespace lawa {
 
 class LanguageModel {
  public:
-  /// As Gpt2's; precision: what its weights and activations are kept as.
-  LanguageModel(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision);
+  /// As Transformer's; precision: what its weights and activations are kept as.
+  LanguageModel(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision);
 
   /// f(full weights), a Vector<float> or a Vector<bf16>.
   template <class F>
@@ -21,14 +21,14 @@ class LanguageModel {
   Vector<float> float_weights() const;
   const Vector<float>& gradients() const;
 
-  /// Gpt2's functions of these names.
+  /// Transformer's functions of these names.
   double forward_backward(const Exec& exec, const TokenBatch& batch, double scale, Gradients gradients = Gradients::add,
                           const Finished& finished = {});
   double loss(const Exec& exec, const TokenBatch& batch);
-  static int64_t activation_bytes(const Gpt2Config& config, int64_t sequences, Purpose purpose, Precision precision);
+  static int64_t activation_bytes(const ModelConfig& config, int64_t sequences, Purpose purpose, Precision precision);
 
  private:
-  std::variant<Gpt2<float>, Gpt2<bf16>> model_;
+  std::variant<Transformer<float>, Transformer<bf16>> model_;
 };
 
 }  // namespace lawa

@@ -11,16 +11,18 @@ namespace {
 struct Head {
   Range sequence;  ///< rows of qkv and y
   Range q, k, v;   ///< columns of qkv
+  Range y;         ///< columns of y
   int64_t index;   ///< b*H + h, the row of log_sum
 };
 
 template <class S, class F>
 void for_each_head(const Attention<S>& shape, const Matrix<S>& qkv, F&& f) {
-  const int64_t C = columns(qkv) / 3, D = C / shape.heads, T = shape.sequence_length;
+  const int64_t H = shape.heads, D = columns(qkv) / (3 * H), T = shape.sequence_length;
+  const QkvColumns at = qkv_columns(shape.order, H, D);
+  const auto wide = [&](int64_t begin) { return Range{begin, begin + D}; };
   for (int64_t b = 0; b < rows(qkv) / T; ++b)
-    for (int64_t h = 0; h < shape.heads; ++h)
-      f(Head{{b * T, (b + 1) * T}, {h * D, (h + 1) * D}, {C + h * D, C + (h + 1) * D}, {2 * C + h * D, 2 * C + (h + 1) * D},
-             b * shape.heads + h});
+    for (int64_t h = 0; h < H; ++h)
+      f(Head{{b * T, (b + 1) * T}, wide(at.begin(0, h)), wide(at.begin(1, h)), wide(at.begin(2, h)), wide(h * D), b * H + h});
 }
 
 /// Rows of one sequence: positions [first, last) of head.sequence.
@@ -128,7 +130,7 @@ void attend(const Exec& exec, const Attention<S>& shape, const Matrix<S>& qkv, c
       const auto p = corner(room.p, last - first, last);
       gemm(exec, shape.scale, block(qkv, queries, head.q), Transpose::no, block(qkv, keys, head.k), Transpose::yes, 0, scores);
       causal_softmax(exec, scores, first, log_sum, head.index, p);
-      gemm(exec, 1, p, Transpose::no, block(qkv, keys, head.v), Transpose::no, 0, block(y, queries, head.q));
+      gemm(exec, 1, p, Transpose::no, block(qkv, keys, head.v), Transpose::no, 0, block(y, queries, head.y));
     }
   });
 }
@@ -145,7 +147,7 @@ void attend_backward(const Exec& exec, const Attention<S>& shape, const Matrix<S
       const float beta = i == tiles - 1 ? 0 : 1;
       const Range queries = positions(head, first, last), keys = positions(head, 0, last);
       const auto q = block(qkv, queries, head.q), k = block(qkv, keys, head.k), v = block(qkv, keys, head.v);
-      const auto yi = block(y, queries, head.q), dyi = block(dy, queries, head.q);
+      const auto yi = block(y, queries, head.y), dyi = block(dy, queries, head.y);
       const auto scores = corner(room.scores, last - first, last), dp = corner(room.score_gradients, last - first, last);
       const auto p = corner(room.p, last - first, last), ds = corner(room.ds, last - first, last);
       gemm(exec, shape.scale, q, Transpose::no, k, Transpose::yes, 0, scores);

@@ -21,15 +21,27 @@ struct AttentionRoom {
   static AttentionRoom map(Cursor& at, int64_t length, int64_t width, bool backward);
 };
 
+/// How a row of qkv (3C) is ordered: q, k, v, with the heads side by side in each (GPT-2); or the heads, each with its q, k, v (GPT-NeoX).
+enum class QkvOrder { parts, heads };
+/// The column where part p (0, 1, 2: q, k, v) of head h begins; it has D columns.
+struct QkvColumns {
+  int64_t part, head;
+  KOKKOS_INLINE_FUNCTION int64_t begin(int64_t p, int64_t h) const { return p * part + h * head; }
+};
+inline QkvColumns qkv_columns(QkvOrder order, int64_t heads, int64_t width) {
+  return order == QkvOrder::parts ? QkvColumns{heads * width, width} : QkvColumns{width, 3 * width};
+}
+
 /// The shape of an attention and the room that it works in.
 template <class S>
 struct Attention {
   int64_t heads = 1, sequence_length = 1;  ///< H, T
   float scale = 1;                         ///< what q k^T is multiplied by: 1/sqrt(D), over layer + 1 where the paper says so
   AttentionRoom<S> room;
+  QkvOrder order = QkvOrder::parts;
 };
 
-/// y (N, C) from qkv (N, 3C), each row q, k, v with the heads side by side; log_sum (B*H, T) keeps log sum_u exp(scale q_t k_u).
+/// y (N, C), the heads side by side, from qkv (N, 3C); log_sum (B*H, T) keeps log sum_u exp(scale q_t k_u).
 template <class S>
 void attend(const Exec& exec, const Attention<S>& shape, const Matrix<S>& qkv, const Matrix<float>& log_sum, const Matrix<S>& y);
 /// dqkv (N, 3C) from dy (N, C); the probabilities are computed again from log_sum.

@@ -5,13 +5,18 @@ namespace lawa {
 template <class S>
 void embed(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<S>& wte, const Matrix<S>& wpe,
            const Matrix<float>& x) {
+  const bool learned = rows(wpe) > 0;
   Kokkos::parallel_for("lawa::embed", over(exec, rows(x)), KOKKOS_LAMBDA(int64_t n) {
     const int64_t C = columns(x);
     const S* const token = &wte(ids(n), 0);
-    const S* const position = &wpe(n % sequence_length, 0);
+    const S* const position = learned ? &wpe(n % sequence_length, 0) : nullptr;
     float* const xn = &x(n, 0);
+    if (learned)
 #pragma omp simd
-    for (int64_t c = 0; c < C; ++c) xn[c] = token[c] + position[c];
+      for (int64_t c = 0; c < C; ++c) xn[c] = token[c] + position[c];
+    else
+#pragma omp simd
+      for (int64_t c = 0; c < C; ++c) xn[c] = token[c];
   });
 }
 
@@ -23,18 +28,23 @@ void embed_backward(const Exec& exec, const Tokens& ids, int64_t sequence_length
                     const Matrix<float>& dwte, const Matrix<float>& dwpe) {
   constexpr int64_t width = 64;
   const int64_t C = columns(dx), N = rows(dx);
+  const bool learned = rows(dwpe) > 0;
   Kokkos::parallel_for("lawa::embed_backward", over(exec, (C + width - 1) / width), KOKKOS_LAMBDA(int64_t chunk) {
     const int64_t begin = chunk * width;
     const int64_t count = C - begin < width ? C - begin : width;
     for (int64_t n = 0; n < N; ++n) {
       const float* const from = &dx(n, begin);
       float* const token = &dwte(ids(n), begin);
-      float* const position = &dwpe(n % sequence_length, begin);
+      float* const position = learned ? &dwpe(n % sequence_length, begin) : nullptr;
+      if (learned)
 #pragma omp simd
-      for (int64_t i = 0; i < count; ++i) {
-        token[i] += from[i];
-        position[i] += from[i];
-      }
+        for (int64_t i = 0; i < count; ++i) {
+          token[i] += from[i];
+          position[i] += from[i];
+        }
+      else
+#pragma omp simd
+        for (int64_t i = 0; i < count; ++i) token[i] += from[i];
     }
   });
 }

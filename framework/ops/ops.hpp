@@ -28,8 +28,8 @@ struct NormStatistics {
 };
 enum class Gelu { tanh, erf };
 
-/// x[n] = wte[ids[n]] + wpe[n mod T]; ids (N), wte (V, C), wpe (T, C) with T rows used of the context's, x (N, C).
-/// Ids must be below V (TokenSet checks them).
+/// x[n] = wte[ids[n]] + wpe[n mod T]; ids (N), wte (V, C), wpe (T, C) with T rows used of the context's, x (N, C). Where wpe has no rows,
+/// x[n] = wte[ids[n]]. Ids must be below V (TokenSet checks them).
 template <class S>
 void embed(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<S>& wte, const Matrix<S>& wpe,
            const Matrix<float>& x);

@@ -21,7 +21,7 @@ void visit(OptimizerConfig& c, Visitor&& v) {
   v("epsilon", c.epsilon, "AdamW: added to the root of the second moment", at_least(0));
   v("weight_decay", c.weight_decay, "AdamW: decay of Linear weights, times the learning rate, a step", at_least(0));
   v("clip_norm", c.clip_norm, "gradients are scaled down to this global norm; 0: never", at_least(0));
-  v("decay_embeddings", c.decay_embeddings, "weight decay on wte and wpe as well");
+  v("decay_embeddings", c.decay_embeddings, "weight decay on the embeddings of tokens and positions as well");
 }
 
 /// Decoupled weight decay (Loshchilov, Hutter 2019) with PyTorch's order of operations. master, m and v are local buffers of the

@@ -75,7 +75,7 @@ DataConfig data_for(const TrainConfig& trained, const ConfigSource& keys) {
   return config.data;
 }
 
-int64_t batch_sequences(const Gpt2Config& model, Precision precision, int64_t memory_budget, int64_t share) {
+int64_t batch_sequences(const ModelConfig& model, Precision precision, int64_t memory_budget, int64_t share) {
   int64_t sequences = 1;
   while (sequences < share && LanguageModel::activation_bytes(model, sequences + 1, Purpose::evaluation, precision) <= memory_budget) ++sequences;
   return sequences;
@@ -178,7 +178,7 @@ class WeightsEvaluator {
       }
     });
     checked_digest(comm_, *tokens_);
-    table_ = gpt2_parameters(trained.model, trained.optimizer.decay_embeddings);
+    table_ = model_parameters(trained.model, trained.optimizer.decay_embeddings);
     layout_.emplace(table_.size(), comm_.rank(), comm_.size());
     const int64_t sequences = data.validation_sequences > 0 ? data.validation_sequences : tokens_->consecutive_windows(trained.model.context);
     const int64_t batch = batch_sequences(trained.model, precision_of(trained), memory_budget_, (sequences + comm_.size() - 1) / comm_.size());

@@ -12,7 +12,7 @@
 #include "core/file_system_probe.hpp"
 #include "data/token_file.hpp"
 #include "data/token_paths.hpp"
-#include "model/gpt2_tensors.hpp"
+#include "model/model_tensors.hpp"
 #include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
 #include "programs/arguments.hpp"
@@ -96,19 +96,21 @@ int64_t bytes_below(const fs::path& folder) {
 }
 
 /// The command that makes a token file.
-std::string preparation(const std::string& file, int64_t vocabulary) {
+std::string preparation(const std::string& file, const ModelConfig& model) {
   const fs::path folder = fs::path(file).parent_path();
   const std::string output = " --output " + (folder.empty() ? std::string(".") : folder.string());
+  const int64_t vocabulary = model.vocabulary;
+  if (vocabulary >= 50257 && is_gpt_neox(model)) return "python3 data/prepare.py TEXTS --tokenizer pythia/tokenizer.json" + output;
   if (vocabulary >= 50257) return "python3 data/prepare.py --source openwebtext --tokenizer gpt2" + output;
   return concat("python3 data/prepare.py TEXTS --tokenizer ", vocabulary > 256 ? concat("bpe:", vocabulary) : "bytes", output);
 }
 
 /// The files of `key` where all are there; else nothing, and a line that says how to make them.
-std::optional<TokenSet> token_set(const std::vector<std::string>& files, const std::string& key, int64_t vocabulary, Plan& plan) {
+std::optional<TokenSet> token_set(const std::vector<std::string>& files, const std::string& key, const ModelConfig& model, Plan& plan) {
   const auto absent = std::ranges::find_if(files, names_nothing);
-  if (!files.empty() && absent == files.end()) return TokenSet(files, key, vocabulary);
+  if (!files.empty() && absent == files.end()) return TokenSet(files, key, model.vocabulary);
   if (files.empty()) return std::nullopt;
-  const std::string command = preparation(*absent, vocabulary);
+  const std::string command = preparation(*absent, model);
   const bool said = std::ranges::any_of(plan.missing, [&](const std::string& line) { return line.ends_with(command); });
   plan.missing.push_back(concat(key, ": there is no ", *absent, said ? "; the same command makes it" : "; make it with  " + command));
   return std::nullopt;
@@ -116,12 +118,12 @@ std::optional<TokenSet> token_set(const std::vector<std::string>& files, const s
 
 void look_at_data(const TrainConfig& config, const ConfigSource& source, Plan& plan) {
   const int64_t context = config.model.context, asked = config.data.validation_sequences;
-  if (const auto tokens = token_set(config.data.train, "data.train" + source.where("data.train"), config.model.vocabulary, plan)) {
+  if (const auto tokens = token_set(config.data.train, "data.train" + source.where("data.train"), config.model, plan)) {
     tokens->windows(context);  // an error where not one sequence is there
     plan.data_tokens = tokens->size();
   }
   if (plan.output.evaluations == 0) return;
-  const auto held_out = token_set(config.data.validation, "data.validation" + source.where("data.validation"), config.model.vocabulary, plan);
+  const auto held_out = token_set(config.data.validation, "data.validation" + source.where("data.validation"), config.model, plan);
   if (asked > 0) plan.validation_tokens = asked * context;
   else if (held_out) plan.validation_tokens = held_out->consecutive_windows(context) * context;
   else plan.warnings.push_back("how long the evaluations take isn't known: data.validation isn't there, and data.validation_sequences is 0");
@@ -146,7 +148,7 @@ void plan_command(const Communicator& comm, const Arguments& arguments) {
   LAWA_CHECK(arguments.places.empty(), "lawa plan takes .toml files and key=value words, not ", arguments.places[0]);
   const PlanConfig config = load(arguments.source);
   const TrainConfig& train = config.train;
-  const int64_t parameters = gpt2_parameters(train.model).size();
+  const int64_t parameters = model_parameters(train.model).size();
   PlannedMachine machine = planned_ranks(comm, config.plan, precision_of(train), parameters);
   comm.on_root([&] {
     Plan plan;

@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "core/log.hpp"
-#include "model/gpt2_config.hpp"
+#include "model/model_config.hpp"
 #include "programs/plan.hpp"
 #include "tensor/tensor.hpp"
 
@@ -184,7 +184,8 @@ std::string page(const Plan& plan) {
   const double training = plan.training_seconds(), evaluating = plan.evaluation_seconds(), saving = plan.seconds_to_write(plan.output.written_bytes);
   std::string text;
   const auto line = [&](const char* name, const std::string& words) { text += print("%-12s", name) + words + "\n"; };
-  line("model", print("GPT-2, %.2f million parameters in %s, %.4g MFLOP a token", 1e-6 * real(plan.parameters), c.precision.c_str(), 1e-6 * flops_per_token(c.model)));
+  line("model", print("%s, %.2f million parameters in %s, %.4g MFLOP a token", title(c.model), 1e-6 * real(plan.parameters), c.precision.c_str(),
+                      1e-6 * flops_per_token(c.model)));
   line("training", several(steps, "step") + " of " + grouped(c.batch.global_sequences * c.model.context) + " tokens: " + many(real(plan.tokens())) +
                        data_text(plan));
   line("operations", print("%.3g of training, %.2g of ", plan.training_flops(), plan.evaluation_flops()) + several(plan.output.evaluations, "evaluation") +

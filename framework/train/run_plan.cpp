@@ -102,7 +102,7 @@ std::vector<ArraySpec> state_arrays(int64_t sums, int64_t snapshots) {
 
 RunOutput run_output(const TrainConfig& config, int64_t first_step) {
   FlatHeader header;
-  header.table = gpt2_parameters(config.model, config.optimizer.decay_embeddings);
+  header.table = model_parameters(config.model, config.optimizer.decay_embeddings);
   header.config = dump_config(config);
   RunOutput out{.weights_bytes = expected_bytes(header, {{"weights"}})};
   std::map<int64_t, int64_t> state_bytes;  // by snapshots
@@ -151,7 +151,7 @@ RunOutput run_output(const TrainConfig& config, int64_t first_step) {
 }
 
 RankMemory rank_memory(const TrainConfig& config, int ranks, int64_t most_snapshots) {
-  const ParameterTable table = gpt2_parameters(config.model, config.optimizer.decay_embeddings);
+  const ParameterTable table = model_parameters(config.model, config.optimizer.decay_embeddings);
   const ShardLayout layout(table.size(), 0, ranks, table.group_ends());
   const int64_t full = layout.padded_size(), mine = layout.local_size(), sums = PlannedAverages(config).sums();
   const bool fp32 = precision_of(config) == Precision::fp32, alone = ranks == 1;

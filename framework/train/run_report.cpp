@@ -56,7 +56,7 @@ std::string losses_text(const std::vector<Json>& lines, int64_t step) {
 }
 
 void RunReport::made_of(int64_t micro_sequences, int ranks, int64_t parameters, int64_t averages_bytes) {
-  log_.line(print("GPT-2, %.2f M parameters, on ", static_cast<double>(parameters) * 1e-6) + several(ranks, "rank") + "; " +
+  log_.line(print("%s, %.2f M parameters, on ", title(config_.model), static_cast<double>(parameters) * 1e-6) + several(ranks, "rank") + "; " +
             several(config_.batch.global_sequences, "sequence") + " of " + several(config_.model.context, "token") + " a step, up to " +
             concat(micro_sequences) + " at a time");
   if (averages_bytes > 0)

@@ -4,7 +4,7 @@
 
 #include "checkpoint/shard_file.hpp"
 #include "core/hash.hpp"
-#include "model/gpt2_tensors.hpp"
+#include "model/model_tensors.hpp"
 #include "train/evaluation_steps.hpp"
 
 namespace lawa {
@@ -34,7 +34,7 @@ void check(const TrainConfig& c, const ConfigSource& source) {
   LAWA_CHECK(!c.data.train.empty(), "data.train", source.where("data.train"), ": must name a token file");
   LAWA_CHECK(!evaluates(c) || !c.data.validation.empty(), "data.validation", source.where("data.validation"),
              ": must name a token file, or evaluate.steps = 0");
-  check(c.averages, gpt2_parameters(c.model), source);
+  check(c.averages, model_parameters(c.model), source);
   check_stop_rule(c, source);
   for (const std::string& hint : c.checkpoint.hints) hint_of(hint, "checkpoint.hints" + source.where("checkpoint.hints"));
   LAWA_CHECK(c.checkpoint.hints.empty() || c.checkpoint.writer == "hdf5", "checkpoint.hints", source.where("checkpoint.hints"),

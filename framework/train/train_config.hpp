@@ -2,7 +2,7 @@
 #pragma once
 #include "average/online_config.hpp"
 #include "data/batch_plan.hpp"
-#include "model/gpt2_config.hpp"
+#include "model/model_config.hpp"
 #include "optim/adamw.hpp"
 #include "ops/precision.hpp"
 #include "optim/schedule.hpp"
@@ -74,7 +74,7 @@ void visit(RunConfig& c, Visitor&& v) {
 struct TrainConfig {
   uint64_t seed = 1;
   std::string precision = "fp32";
-  Gpt2Config model;
+  ModelConfig model;
   DataConfig data;
   BatchConfig batch;
   OptimizerConfig optimizer;

@@ -36,7 +36,7 @@ class TrainingRun {
  public:
   TrainingRun(const Communicator& comm, const TrainConfig& config, Log& log, const ConfigSource& source, double measured_from)
       : comm_(comm), config_(config), log_(log), measured_from_(measured_from),
-        table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)), report_(config, log), stop_rule_(config) {
+        table_(model_parameters(config.model, config.optimizer.decay_embeddings)), report_(config, log), stop_rule_(config) {
     const Phase phase(start_phase);
     LAWA_CHECK(multiplies_in(precision_of(config)), "precision", source.where("precision"), ": this build on this processor can't multiply ",
                "in ", config.precision, " (oneDNN and AVX-512, or a GPU)");

@@ -86,7 +86,7 @@ double median_step(const Communicator& comm, Trainer& trainer, double seconds) {
 void run_case(const Communicator& comm, const std::string& file, const Options& options, const std::string& tokens_path) {
   const TrainConfig config = configure(file, options, tokens_path, comm.size());
   const TokenSet tokens(config.data.train, "data.train");
-  const ParameterTable table = gpt2_parameters(config.model, config.optimizer.decay_embeddings);
+  const ParameterTable table = model_parameters(config.model, config.optimizer.decay_embeddings);
   Trainer trainer(config, comm, table, tokens, micro_sequences(config, comm.size()));
   trainer.start();
   comm.barrier();

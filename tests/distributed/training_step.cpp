@@ -17,13 +17,14 @@ constexpr int64_t steps = 20;
 struct Shape {
   const char* name;
   int64_t layers, channels, global_sequences, micro_sequences;
+  ModelConfig model = tiny_model();
 };
 void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.name; }
 
 TrainConfig config_of(const Shape& shape) {
   TrainConfig c;
   c.seed = 5;
-  c.model = tiny_model();
+  c.model = shape.model;
   c.model.layers = shape.layers;
   c.model.channels = shape.channels;
   c.model.bias = false;  // Adam turns the rounding noise in a key's bias, whose gradient is zero, into steps
@@ -46,7 +47,7 @@ class TrainingStep : public testing::TestWithParam<Shape> {
   const Communicator comm_ = Communicator::world();
   const TrainConfig config_ = config_of(GetParam());
   const TokenSet tokens_{{write_random_tokens(comm_, directory_ / "tokens.bin", 999, config_.model.vocabulary, 3)}, "data.train"};
-  const ParameterTable table_ = gpt2_parameters(config_.model);
+  const ParameterTable table_ = model_parameters(config_.model);
   Trainer trainer_{config_, comm_, table_, tokens_, micro_sequences(config_, comm_.size())};
 
   std::vector<float> trainer_weights() { return values(slice(trainer_.model().float_weights(), {0, table_.size()})); }
@@ -126,12 +127,12 @@ TEST_P(TrainingStep, RepeatsBitForBit) {
 INSTANTIATE_TEST_SUITE_P(Shapes, TrainingStep,
                          testing::Values(Shape{"SeveralBuckets", 3, 36, 6, 2}, Shape{"RaggedBatchesAndMicroBatches", 3, 36, 7, 2},
                                          Shape{"FewerSequencesThanRanks", 2, 18, 2, 1}, Shape{"OneSequence", 2, 18, 1, 1},
-                                         Shape{"RankWithoutWeights", 1, 18, 5, 3}),
+                                         Shape{"RankWithoutWeights", 1, 18, 5, 3}, Shape{"GptNeoX", 2, 36, 5, 2, tiny_gpt_neox()}),
                          [](const auto& test) { return test.param.name; });
 
 TEST(TrainingShapes, AreWhatTheyAreCalled) {
   const auto layout = [](const Shape& shape, int rank, int ranks) {
-    const ParameterTable table = gpt2_parameters(config_of(shape).model);
+    const ParameterTable table = model_parameters(config_of(shape).model);
     return ShardLayout(table.size(), rank, ranks, table.group_ends());
   };
   EXPECT_GE(layout({"", 3, 36, 0, 0}, 0, 3).buckets(), 3);

@@ -1,4 +1,4 @@
-// Reads golden.h5; make_golden.py says what is in it.
+// Reads golden.h5 and gpt_neox.h5; make_golden.py and make_gpt_neox.py say what is in them.
 #pragma once
 #include <string>
 #include <vector>
@@ -13,7 +13,7 @@ inline constexpr const char* golden_path = "tests/parity/golden.h5";
 /// The datasets and attributes of one group. Errors: lawa::Error where something is missing.
 class GoldenGroup {
  public:
-  explicit GoldenGroup(const std::string& name);
+  explicit GoldenGroup(const std::string& name, const std::string& path = golden_path);
 
   int64_t integer(const char* attribute) const;
   double number(const char* attribute) const;
@@ -25,6 +25,7 @@ class GoldenGroup {
   std::vector<std::string> names(const std::string& subgroup) const;
 
  private:
+  std::string path_;
   h5::Handle file_, group_;
 };
 

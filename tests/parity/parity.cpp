@@ -17,17 +17,17 @@ constexpr double loss_tolerance = 1e-6, logits_tolerance = 5e-6, weights_toleran
 /// A case of the file and the model that it is about.
 struct GoldenCase {
   GoldenGroup file;
-  Gpt2Config config;
+  ModelConfig config;
   ParameterTable table;
   int64_t sequences, micro_sequences;
   TokenBatch batch;
 
   explicit GoldenCase(const std::string& name)
-      : file(name), config(config_of(file)), table(gpt2_parameters(config)), sequences(file.integer("sequences")),
+      : file(name), config(config_of(file)), table(model_parameters(config)), sequences(file.integer("sequences")),
         micro_sequences(file.integer("micro_sequences")), batch(tokens("inputs"), tokens("targets")) {}
 
-  static Gpt2Config config_of(const GoldenGroup& file) {
-    Gpt2Config c;
+  static ModelConfig config_of(const GoldenGroup& file) {
+    ModelConfig c;
     c.layers = file.integer("layers");
     c.heads = file.integer("heads");
     c.channels = file.integer("channels");
@@ -51,8 +51,8 @@ struct GoldenCase {
     }
     return flat;
   }
-  Gpt2<float> model(int64_t room, Purpose purpose) const {
-    Gpt2<float> model(config, room, table.size(), purpose);
+  Transformer<float> model(int64_t room, Purpose purpose) const {
+    Transformer<float> model(config, room, table.size(), purpose);
     set(model.weights(), weights());
     return model;
   }
@@ -69,7 +69,7 @@ class Parity : public testing::TestWithParam<const char*> {
 
   /// Gradients of the mean loss over the batch, cut into micro-batches, against the file's, tensor by tensor.
   void check_gradients(int64_t micro_sequences) const {
-    Gpt2<float> model = golden_.model(micro_sequences, Purpose::training);
+    Transformer<float> model = golden_.model(micro_sequences, Purpose::training);
     double loss = 0;
     for (int64_t begin = 0; begin < golden_.sequences; begin += micro_sequences) {
       const Range some{begin, std::min(begin + micro_sequences, golden_.sequences)};
@@ -90,14 +90,14 @@ TEST_P(Parity, NamesAreTheFiles) {
 }
 
 TEST_P(Parity, LogitsAgree) {
-  Gpt2<float> model = golden_.model(golden_.sequences, Purpose::evaluation);
+  Transformer<float> model = golden_.model(golden_.sequences, Purpose::evaluation);
   const Matrix<float> z = filled(golden_.sequences * golden_.config.context, golden_.config.vocabulary, not_a_number);
   model.logits(Exec(), golden_.batch.inputs, z);
   EXPECT_TRUE(near(values(z), golden_.file.values<double>("logits"), logits_tolerance));
 }
 
 TEST_P(Parity, LossAgrees) {
-  Gpt2<float> model = golden_.model(golden_.sequences, Purpose::evaluation);
+  Transformer<float> model = golden_.model(golden_.sequences, Purpose::evaluation);
   const double loss = model.loss(Exec(), golden_.batch) / golden_.tokens_of_batch();
   EXPECT_TRUE(near(std::vector{loss}, golden_.file.values<double>("loss"), loss_tolerance));
 }
@@ -110,7 +110,7 @@ INSTANTIATE_TEST_SUITE_P(Case, Parity, testing::Values("bias_false", "bias_true"
 
 // ---- ten updates -----------------------------------------------------------------------------------------------------------
 
-TrainConfig adamw_config(const GoldenGroup& file, const Gpt2Config& model) {
+TrainConfig adamw_config(const GoldenGroup& file, const ModelConfig& model) {
   TrainConfig c;
   c.model = model;
   c.optimizer = {.beta1 = file.number("beta1"), .beta2 = file.number("beta2"), .epsilon = file.number("epsilon"),

@@ -33,23 +33,23 @@ def attend(qkv, heads, divisor):
     return (np.exp(log_softmax(scores)) @ v).transpose(0, 2, 1, 3).reshape(B, T, C)
 
 
-def logits(w, tokens, layers, heads):
-    """w: {name: array}; tokens (B, T)."""
+def logits(w, tokens, model):
+    """w: {name: array}; tokens (B, T); model: the keys of the file's [model]."""
     x = w["wte.weight"][tokens] + w["wpe.weight"][: tokens.shape[1]]
-    for l in range(layers):
+    for l in range(model["layers"]):
         block = {name.removeprefix(f"h.{l}."): value for name, value in w.items() if name.startswith(f"h.{l}.")}
         qkv = norm(x, block["ln_1.weight"]) @ block["attn.c_attn.weight"].T
-        x = x + attend(qkv, heads, l + 1) @ block["attn.c_proj.weight"].T
+        x = x + attend(qkv, model["heads"], l + 1) @ block["attn.c_proj.weight"].T
         x = x + gelu(norm(x, block["ln_2.weight"]) @ block["mlp.c_fc.weight"].T) @ block["mlp.c_proj.weight"].T
     return norm(x, w["ln_f.weight"]) @ w["wte.weight"].T
 
 
-def loss(path, token_file):
+def loss(path, token_file, logits=logits):
     """Mean loss [nats/token] over all windows of T+1 consecutive tokens that overlap by one."""
     with h5py.File(path) as file:
         model = tomllib.loads(file["config"][()].decode())["model"]
         w = {name: value[()].astype(np.float64) for name, value in file["named"].items()}
     tokens, T = np.fromfile(token_file, "<u2"), model["context"]
     windows = np.stack([tokens[i : i + T + 1] for i in range(0, len(tokens) - T, T)]).astype(int)
-    predicted = log_softmax(logits(w, windows[:, :-1], model["layers"], model["heads"]))
+    predicted = log_softmax(logits(w, windows[:, :-1], model))
     return -np.take_along_axis(predicted, windows[:, 1:, None], -1).mean()

@@ -12,7 +12,7 @@ from runner import ROOT, TINY, lawa, metrics, snapshot, succeed
 sys.path[:0] = [str(ROOT / "experiments"), str(ROOT / "analysis"), str(ROOT / "tests" / "benchmark")]
 import plan as committed   # noqa: E402
 import price    # noqa: E402
-from toml_files import flat, read_toml   # noqa: E402
+from toml_files import flat, read_toml, to_toml   # noqa: E402
 
 MODELS = ROOT / "experiments" / "models"
 BENCHMARK = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "training.jsonl").read_text().splitlines()]
@@ -98,11 +98,13 @@ def test_shares_are_those_that_were_measured():
 
 
 def test_the_dry_run_of_figures_counts_alike():
-    for path in [*MODELS.glob("*.toml"), *(ROOT / "tests" / "benchmark" / "models").glob("*.toml")]:
-        for bias in ("true", "false"):
-            keys = flat(read_toml(path)) | {"model.bias": bias == "true"}
-            model = plan(path, f"model.bias={bias}", *ROOMY)["model"]
-            assert model == {"parameters": price.parameters(keys), "flops_per_token": price.flops_per_token(keys)}
+    paths = [*MODELS.glob("*.toml"), *(ROOT / "tests" / "benchmark" / "models").glob("*.toml")]
+    others = [(TINY, {"model.bias": True}), (TINY, {"model.tied": False}), (TINY, {"model.architecture": "gpt_neox"})]
+    others += [(MODELS / "pythia_70m.toml", {key: value}) for key, value in {"model.bias": False, "model.attention_bias": False, "model.tied": True}.items()]
+    for path, change in [*((path, {}) for path in paths), *others]:
+        keys = flat(read_toml(path)) | change
+        model = plan(path, *(f"{key}={to_toml(value)}" for key, value in change.items()), *ROOMY)["model"]
+        assert model == {"parameters": price.parameters(keys), "flops_per_token": price.flops_per_token(keys)}
 
 
 def test_time_is_operations_over_what_the_ranks_reach(place):
@@ -190,6 +192,7 @@ def test_without_the_data_it_plans_all_the_same(place):
     assert plan(*words, "data.validation_sequences=4")["evaluation"]["tokens"] == 4 * 32
     large = plan(MODELS / "large.toml", *ROOMY)
     assert "python3 data/prepare.py --source openwebtext --tokenizer gpt2 --output tokens" in large["missing"][0]
+    assert "TEXTS --tokenizer pythia/tokenizer.json --output tokens" in plan(MODELS / "pythia_12b.toml", *ROOMY)["missing"][0]
     assert plan(*words, "model.vocabulary=5000")["missing"][0].endswith("--tokenizer bpe:5000 --output far")
 
 

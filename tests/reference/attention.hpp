@@ -1,4 +1,4 @@
-// Causal attention: a row of qkv is q, k, v in turn, each H heads of D; y_t = sum over u <= t of P_tu v_u,
+// Causal attention: a row of qkv is q, k, v in turn, each H heads of D, or H heads in turn, each its q, k, v of D; y_t = sum over u <= t of P_tu v_u,
 // P_t = softmax over u <= t of scale q_t.k_u.
 #pragma once
 #include <algorithm>
@@ -11,13 +11,15 @@ namespace lawa::reference {
 struct AttentionShape {
   int64_t heads, length;  ///< H, T
   double scale;
+  bool by_head = false;
 };
 
-/// One head of one sequence: element c of q, k or v (part 0, 1, 2) at position t is qkv(row + t, part * C + column + c).
+/// One head of one sequence: element c of q, k or v (part 0, 1, 2) at position t is qkv(row + t, first + part * step + c); of y, it is
+/// y(row + t, column + c).
 struct AttentionHead {
-  int64_t row, column, channels, size;
+  int64_t row, column, first, step, size;
 
-  int64_t of(int64_t part, int64_t c) const { return part * channels + column + c; }
+  int64_t of(int64_t part, int64_t c) const { return first + part * step + c; }
 };
 
 /// P_tu for one query t, and log sum_u exp(scale q_t.k_u).
@@ -42,7 +44,10 @@ template <class F>
 void each_head(const AttentionShape& shape, const Array& qkv, const F& f) {
   const int64_t C = qkv.columns / 3, D = C / shape.heads;
   for (int64_t b = 0; b < qkv.rows / shape.length; ++b)
-    for (int64_t h = 0; h < shape.heads; ++h) f(AttentionHead{b * shape.length, h * D, C, D}, b * shape.heads + h);
+    for (int64_t h = 0; h < shape.heads; ++h) {
+      const AttentionHead head = shape.by_head ? AttentionHead{b * shape.length, h * D, 3 * h * D, D, D} : AttentionHead{b * shape.length, h * D, h * D, C, D};
+      f(head, b * shape.heads + h);
+    }
 }
 
 struct AttentionOutput {

@@ -147,7 +147,7 @@ TEST_F(Start, ABranchNeedsTheStateBesideItsWeights) {
 }
 
 TEST_F(Start, WeightsAloneBeginANewRun) {
-  const ParameterTable table = gpt2_parameters(finished_.model);
+  const ParameterTable table = model_parameters(finished_.model);
   const TokenSet tokens(finished_.data.train, "data.train");
   Trainer trainer(finished_, comm_, table, tokens, micro_sequences(finished_, comm_.size()));
   trainer.load(tenth_, false);

@@ -14,7 +14,7 @@ class PlainTraining {
   /// Batches of up to `sequences` sequences; `weights` has P elements.
   PlainTraining(const TrainConfig& config, int64_t sequences, const std::vector<float>& weights)
       : config_(config),
-        table_(gpt2_parameters(config.model, config.optimizer.decay_embeddings)),
+        table_(model_parameters(config.model, config.optimizer.decay_embeddings)),
         layout_(table_.size(), 0, 1),
         model_(config.model, sequences, layout_.padded_size(), Purpose::training),
         optimizer_(config.optimizer, table_, layout_, zeros<float>("test::master", layout_.local_size())) {
@@ -42,7 +42,7 @@ class PlainTraining {
   ParameterTable table_;
   ShardLayout layout_;
   Exec exec_;
-  Gpt2<float> model_;
+  Transformer<float> model_;
   AdamW optimizer_;
   int64_t step_ = 0;
 };

@@ -270,6 +270,40 @@ TEST(ConfigLists, MistakesAreNamedWithTheirPlace) {
   EXPECT_THAT(error("inners = [[]]"), HasSubstr("inners (run.toml:1): expected a list of tables"));
 }
 
+/// The kind decides which of the other keys there are.
+struct Kinds {
+  std::string kind = "round";
+  int64_t corners = 4;
+  bool old = true;
+};
+template <class Visitor>
+void visit(Kinds& c, Visitor&& v) {
+  v("kind", c.kind, "round or square");
+  v("corners", c.corners, "how many", only_with("kind = \"square\"", c.kind == "square", at_least(3)));
+  v("old", c.old, "came later", unsaid_where(c.old));
+}
+
+TEST(Config, AKeyThatTheOthersMakeMeaninglessIsRefusedAndNotDumped) {
+  const auto from = [](const std::string& text) {
+    ConfigSource source;
+    source.add_toml(text, "run.toml");
+    return load_config<Kinds>(source);
+  };
+  EXPECT_EQ(error_of([&] { from("kind = 'round'\ncorners = 5"); }), "corners (run.toml:2): is only for kind = \"square\"");
+  EXPECT_EQ(error_of([&] { from("kind = 'square'\ncorners = 2"); }), "corners (run.toml:2): 2 must be at least 3");
+  EXPECT_EQ(from("corners = 5\nkind = 'square'").corners, 5);
+  EXPECT_EQ(dump_config(Kinds()), "kind = \"round\"\n");
+  EXPECT_EQ(dump_config(from("corners = 5\nkind = 'square'")), "kind = \"square\"\ncorners = 5\n");
+  EXPECT_THAT(dump_config(Kinds(), true), AllOf(HasSubstr("# corners = 4 "), HasSubstr("# how many; only with kind = \"square\"\n")));
+}
+
+TEST(Config, AKeyThatCameLaterIsDumpedOnlyWhereItSaysSomething) {
+  ConfigSource source;
+  source.add_toml("old = false", "run.toml");
+  EXPECT_EQ(dump_config(load_config<Kinds>(source)), "kind = \"round\"\nold = false\n");
+  EXPECT_THAT(dump_config(Kinds(), true), HasSubstr("\nold = true "));
+}
+
 TEST(ConfigWords, PathsNeedNoQuotes) {
   for (const std::string path : {"/data/run 1/x=y.bin", "../out", "run#3", "it's", "C:\\new", "a\"b", "[draft", "x\ny=1"})
     EXPECT_EQ(from_word("place=" + path).place, path);

@@ -18,7 +18,7 @@ using testing::HasSubstr;
 /// A tiny model and two validation files with 7 + 3 windows.
 class Evaluators : public testing::Test {
  protected:
-  const Gpt2Config config = test::tiny_model();
+  const ModelConfig config = test::tiny_model();
   const Communicator comm = Communicator::world();
   const test::TemporaryDirectory folder;
   const std::vector<std::vector<uint16_t>> files{tokens(7 * config.context + 5, 1), tokens(3 * config.context + 1, 2)};

@@ -160,6 +160,30 @@ TYPED_TEST(Attend, TheTileDoesNotMatter) {
   EXPECT_TRUE(near_once_rounded<S>(values(tiled.dqkv), in_doubles(whole.dqkv).values, within<S>.backward));
 }
 
+TYPED_TEST(Attend, TheOrderOfTheColumnsDoesNotMatter) {  // head by head, as GPT-NeoX has them: the same bits
+  using S = TypeParam;
+  const Shape s{2, 3, 5, 7, 4};
+  const Case<S> apart(s);
+  Case<S> together(s);
+  together.attention.order = QkvOrder::heads;
+  const auto by_head = [&](const Matrix<S>& x) {
+    const std::vector<S> from = values(x);
+    std::vector<S> to;
+    for (int64_t n = 0; n < rows(x); ++n)
+      for (int64_t h = 0; h < s.H; ++h)
+        for (int64_t part = 0; part < 3; ++part)
+          for (int64_t c = 0; c < s.D; ++c) to.push_back(from[static_cast<size_t>(n * columns(x) + (part * s.H + h) * s.D + c)]);
+    return to;
+  };
+  set(Vector<S>(together.qkv.data(), together.qkv.size()), by_head(apart.qkv));
+  for (const Case<S>* c : {&apart, static_cast<const Case<S>*>(&together)}) {
+    c->forward();
+    c->backward();
+  }
+  EXPECT_TRUE(same_bits(values(together.y), values(apart.y)));
+  EXPECT_TRUE(same_bits(values(together.dqkv), by_head(apart.dqkv)));
+}
+
 TYPED_TEST(Attend, LargeScoresNeitherOverflowNorVanish) {  // scores of about 1000: their exponentials don't exist in float32
   using S = TypeParam;
   const Case<S> c({1, 2, 16, 20, 8}, 20);

@@ -57,6 +57,20 @@ TEST(Embed, BackwardAddsIntoTheRowsThatWereReadAndNoOthers) {
   }
 }
 
+TYPED_TEST(EmbedTest, WithoutPositionsRowsAreThoseOfTheirTokens) {
+  using S = TypeParam;
+  const Shape s{2, 3, 50, 65};
+  const std::vector<int32_t> ids = token_ids(s.rows(), s.vocabulary, 1);
+  const Matrix<S> wte = random_matrix<S>(s.vocabulary, s.channels, 2);
+  const Matrix<float> x = filled(s.rows(), s.channels, not_a_number), dwte = filled(s.vocabulary, s.channels, 0);
+  embed(Exec(), vector(ids), s.length, wte, Matrix<S>(), x);
+  reference::Array positions(s.length, s.channels), expected(s.vocabulary, s.channels);
+  EXPECT_TRUE(near(values(x), reference::embed(ids, s.length, in_doubles(wte), positions).values, 0));
+  embed_backward(Exec(), vector(ids), s.length, x, dwte, Matrix<float>());
+  reference::embed_backward(ids, s.length, in_doubles(x), expected, positions);
+  EXPECT_TRUE(near(values(dwte), expected.values, tolerance::embed.backward));
+}
+
 TEST(Embed, BackwardAgreesWithCentralDifferences) {
   const Shape s{3, 5, 4, 7};
   const std::vector<int32_t> ids = token_ids(s.rows(), s.vocabulary, 1);

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "model/gpt2_tensors.hpp"
+#include "model/model_tensors.hpp"
 
 namespace lawa {
 namespace {
@@ -28,7 +28,7 @@ TEST(RunOutput, CountsWeightsAndStates) {
   EXPECT_EQ(out.evaluations, 5);
   EXPECT_EQ(out.disk_bytes, 12 * out.weights_bytes + 3 * out.state_bytes);
   EXPECT_EQ(out.written_bytes, 12 * out.weights_bytes + 4 * out.state_bytes);
-  const auto parameters = static_cast<double>(gpt2_parameters(hundred_steps().model).size());
+  const auto parameters = static_cast<double>(model_parameters(hundred_steps().model).size());
   EXPECT_NEAR(static_cast<double>(out.weights_bytes), 4 * parameters, 30e3);
   EXPECT_NEAR(static_cast<double>(out.state_bytes), 8 * parameters, 30e3);
 }
@@ -67,7 +67,7 @@ TEST(RunOutput, CountsAveragesAndWhatTheyHold) {
   // Evaluated at 20, 40, …, 100: plain, the EMA; lawa(3,10) from 40 on, lawa(2,20) from 40 on.
   EXPECT_EQ(out.evaluations, 5 + 5 + 4 + 4);
   EXPECT_EQ(out.most_snapshots, 5) << "at step 100, before others go: 60, 70, 80, 90, 100";
-  const double snapshot = 4 * static_cast<double>(gpt2_parameters(config.model).size());
+  const double snapshot = 4 * static_cast<double>(model_parameters(config.model).size());
   EXPECT_NEAR(static_cast<double>(out.state_bytes - plain.state_bytes), (2 + 4) * snapshot, 0.05 * snapshot)
       << "at step 75 the EMA's float64, and the weights of 40, 50, 60, 70";
 }

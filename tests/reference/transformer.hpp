@@ -1,12 +1,13 @@
-// GPT-2's forward from flat weights: nanoGPT's tensors in nanoGPT's order, one operation a line.
+// A transformer's forward from flat weights: its tensors in the file's order, one operation a line.
 #pragma once
-#include "model/gpt2_config.hpp"
+#include "model/model_config.hpp"
 #include "reference/attention.hpp"
 #include "reference/cross_entropy.hpp"
 #include "reference/embed.hpp"
 #include "reference/gelu.hpp"
 #include "reference/gemm.hpp"
 #include "reference/layer_norm.hpp"
+#include "reference/rotary.hpp"
 
 namespace lawa::reference {
 
@@ -20,9 +21,9 @@ class Layers {
     const Values weight = vector(x.columns);
     return layer_norm(x, weight, optional_bias(x.columns));
   }
-  Array affine(const Array& x, int64_t out) {
+  Array affine(const Array& x, int64_t out, bool biased = true) {
     const Array weight = matrix(out, x.columns);
-    return reference::affine(x, weight, optional_bias(out));
+    return reference::affine(x, weight, biased ? optional_bias(out) : Values{});
   }
 
  private:
@@ -42,22 +43,26 @@ inline Array sum(Array a, const Array& b) {
 }
 
 /// Logits (N, V) of sequences of `length` tokens; elements behind the last tensor aren't read.
-inline Array gpt2_logits(const Gpt2Config& config, const Values& weights, const std::vector<int32_t>& ids, int64_t length) {
+inline Array logits(const ModelConfig& config, const Values& weights, const std::vector<int32_t>& ids, int64_t length) {
   const int64_t C = config.channels;
+  const bool neox = config.architecture == "gpt_neox", attention_bias = !neox || config.attention_bias;
   Layers layers(weights, config.bias);
-  const Array wte = layers.matrix(config.vocabulary, C), wpe = layers.matrix(config.context, C);
+  const Array wte = layers.matrix(config.vocabulary, C), wpe = neox ? Array(length, C) : layers.matrix(config.context, C);
   Array x = embed(ids, length, wte, wpe);
   for (int64_t l = 0; l < config.layers; ++l) {
     const double divisor = config.scale_attention_by_layer ? static_cast<double>(l + 1) : 1;
     const double scale = 1 / (std::sqrt(static_cast<double>(C / config.heads)) * divisor);
-    const Array qkv = layers.affine(layers.norm(x), 3 * C);
-    const Array y = attention({config.heads, length, scale}, qkv).y;
-    x = sum(x, layers.affine(y, C));
-    Array g = layers.affine(layers.norm(x), 4 * C);
+    const AttentionShape shape{config.heads, length, scale, neox};
+    const Array before = x;
+    Array qkv = layers.affine(layers.norm(x), 3 * C, attention_bias);
+    if (neox) qkv = rotated(shape, {static_cast<int64_t>(config.rotary_fraction * static_cast<double>(C / config.heads)), config.rotary_base}, qkv);
+    x = sum(x, layers.affine(attention(shape, qkv).y, C, attention_bias));
+    Array g = layers.affine(layers.norm(neox && config.parallel_residual ? before : x), 4 * C);
     for (double& value : g.values) value = config.gelu == "erf" ? gelu_erf(value) : gelu_tanh(value);
     x = sum(x, layers.affine(g, C));
   }
-  return product(layers.norm(x), false, wte, true);
+  const Array h = layers.norm(x);
+  return product(h, false, config.tied ? wte : layers.matrix(config.vocabulary, C), true);
 }
 
 }  // namespace lawa::reference

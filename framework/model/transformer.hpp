@@ -1,10 +1,14 @@
-// GPT-2 (Radford et al. 2019) as arXiv 2306.03241 trains it: forward and backward over full weights. It knows no ranks.
+// A decoder-only transformer, forward and backward over full weights: GPT-2 (Radford et al. 2019) as arXiv 2306.03241 trains it, and
+// GPT-NeoX (Black et al. 2022), which Pythia is. It knows no ranks.
+//
+//   GPT-2      x' = x1 + mlp(norm(x1)) with x1 = x + attention(norm(x)); positions have an embedding; the head is the token embedding
+//   GPT-NeoX   x' = x + attention(norm(x)) + mlp(norm(x)), or as GPT-2; positions turn queries and keys; the head has weights of its own
 #pragma once
 #include <functional>
 #include <vector>
 
-#include "model/gpt2_tensors.hpp"
-#include "ops/attend.hpp"
+#include "model/model_tensors.hpp"
+#include "ops/rotary.hpp"
 
 namespace lawa {
 
@@ -26,11 +30,11 @@ using Finished = std::function<void(Range)>;
 /// S, float or bf16: what weights, and activations and their gradients on the way into matrix products, are kept as. Residuals, logits,
 /// statistics, losses and parameter gradients are float.
 template <class S>
-class Gpt2 {
+class Transformer {
  public:
   /// Room for batches of up to `sequences` sequences of config.context tokens. Weights (and gradients) have `flat_size` elements,
   /// at least the table's, for what communication pads; gradients begin at zero.
-  Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose);
+  Transformer(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose);
 
   const Vector<S>& weights() const { return weights_; }          ///< (flat_size), file order
   const Vector<float>& gradients() const { return gradients_; }  ///< the same; of what it is padded with, always 0
@@ -45,7 +49,7 @@ class Gpt2 {
   void logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z);
 
   /// Bytes of activations for batches of `sequences` sequences.
-  static int64_t activation_bytes(const Gpt2Config& config, int64_t sequences, Purpose purpose);
+  static int64_t activation_bytes(const ModelConfig& config, int64_t sequences, Purpose purpose);
 
  private:
   /// What one block computes on its way; rows are N = B*T.
@@ -64,7 +68,7 @@ class Gpt2 {
     Matrix<S> dh, dqkv, df;
     AttentionRoom<S> attention;
   };
-  static Activations map_activations(const Gpt2Config& config, int64_t sequences, int64_t length, Purpose purpose, Cursor& at);
+  static Activations map_activations(const ModelConfig& config, int64_t sequences, int64_t length, Purpose purpose, Cursor& at);
 
   void reserve(const Matrix<int32_t>& inputs);
   Attention<S> attention(int64_t layer, int64_t length) const;
@@ -76,15 +80,16 @@ class Gpt2 {
   double head_backward(const Exec& exec, const Tokens& targets, double scale, float kept);
   void block_backward(const Exec& exec, int64_t layer, int64_t length, float kept);
 
-  Gpt2Config config_;
+  ModelConfig config_;
   int64_t sequences_;
   Purpose purpose_;
   Gelu gelu_;
+  Rotary rotary_;
   Vector<S> weights_;
   Vector<float> gradients_;
   Vector<char> store_;
-  Gpt2Tensors<S> w_;
-  Gpt2Tensors<float> dw_;
+  ModelTensors<S> w_;
+  ModelTensors<float> dw_;
   Activations a_;
   int64_t mapped_sequences_ = 0, mapped_length_ = 0;
 };

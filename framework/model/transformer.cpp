@@ -1,5 +1,5 @@
 // N = B*T rows, C channels, V vocabulary. One operation a line; the backward is the same lines, read upwards.
-#include "model/gpt2.hpp"
+#include "model/transformer.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -24,7 +24,7 @@ void for_each_rows(int64_t n, F&& f) {
 }  // namespace
 
 template <class S>
-auto Gpt2<S>::map_activations(const Gpt2Config& config, int64_t sequences, int64_t length, Purpose purpose, Cursor& at) -> Activations {
+auto Transformer<S>::map_activations(const ModelConfig& config, int64_t sequences, int64_t length, Purpose purpose, Cursor& at) -> Activations {
   const int64_t N = sequences * length, C = config.channels, V = config.vocabulary;
   const bool backward = purpose != Purpose::evaluation;
   const auto statistics = [&] {
@@ -42,8 +42,8 @@ auto Gpt2<S>::map_activations(const Gpt2Config& config, int64_t sequences, int64
       b.log_sum = at.matrix<float>(sequences * config.heads, length);
       b.y = at.matrix<S>(N, C);
     }
+    if (l == 0 || (backward && !is_parallel(config) && purpose != Purpose::recompute_block)) b.x1 = at.matrix<float>(N, C);
     if (l == 0 || purpose == Purpose::training || purpose == Purpose::recompute_attention) {
-      b.x1 = at.matrix<float>(N, C);
       b.s2 = statistics();
       b.h2 = at.matrix<S>(N, C);
       b.f = at.matrix<S>(N, 4 * C);
@@ -72,27 +72,28 @@ auto Gpt2<S>::map_activations(const Gpt2Config& config, int64_t sequences, int64
 }
 
 template <class S>
-int64_t Gpt2<S>::activation_bytes(const Gpt2Config& config, int64_t sequences, Purpose purpose) {
+int64_t Transformer<S>::activation_bytes(const ModelConfig& config, int64_t sequences, Purpose purpose) {
   Cursor measure(nullptr, alignment);
   map_activations(config, sequences, config.context, purpose, measure);
   return measure.used();
 }
 
 template <class S>
-Gpt2<S>::Gpt2(const Gpt2Config& config, int64_t sequences, int64_t flat_size, Purpose purpose)
+Transformer<S>::Transformer(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose)
     : config_(config),
       sequences_(sequences),
       purpose_(purpose),
       gelu_(config.gelu == "erf" ? Gelu::erf : Gelu::tanh),
+      rotary_(make_rotary(config.context, rotary_width(config), config.rotary_base)),
       weights_(zeros<S>("lawa::weights", flat_size)),
       gradients_(zeros<float>("lawa::gradients", purpose == Purpose::evaluation ? 0 : flat_size)),
       store_(uninitialised<char>("lawa::activations", activation_bytes(config, sequences, purpose))),
-      w_(gpt2_tensors(config, weights_)) {
-  if (purpose != Purpose::evaluation) dw_ = gpt2_tensors(config, gradients_);
+      w_(model_tensors(config, weights_)) {
+  if (purpose != Purpose::evaluation) dw_ = model_tensors(config, gradients_);
 }
 
 template <class S>
-void Gpt2<S>::reserve(const Matrix<int32_t>& inputs) {
+void Transformer<S>::reserve(const Matrix<int32_t>& inputs) {
   const int64_t B = rows(inputs), T = columns(inputs);
   LAWA_CHECK(B > 0 && B <= sequences_ && T > 0 && T <= config_.context, "a batch of ", B, " sequences of ", T,
              " tokens for a model with room for ", sequences_, " of ", config_.context);
@@ -104,17 +105,18 @@ void Gpt2<S>::reserve(const Matrix<int32_t>& inputs) {
 }
 
 template <class S>
-Attention<S> Gpt2<S>::attention(int64_t layer, int64_t length) const {
+Attention<S> Transformer<S>::attention(int64_t layer, int64_t length) const {
   const double D = static_cast<double>(config_.channels / config_.heads);
   const double divisor = config_.scale_attention_by_layer ? static_cast<double>(layer + 1) : 1;
-  return {config_.heads, length, static_cast<float>(1 / (std::sqrt(D) * divisor)), a_.attention};
+  return {config_.heads, length, static_cast<float>(1 / (std::sqrt(D) * divisor)), a_.attention,
+          is_gpt_neox(config_) ? QkvOrder::heads : QkvOrder::parts};
 }
 
 template <class S>
-void Gpt2<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
+void Transformer<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
   reserve(inputs);
   const int64_t T = columns(inputs), L = config_.layers;
-  embed(exec, flat(inputs), T, w_.wte, w_.wpe, a_.blocks[0].x);    // x = wte[token] + wpe[position]
+  embed(exec, flat(inputs), T, w_.wte, w_.wpe, a_.blocks[0].x);    // x   = wte[token] (+ wpe[position])
   for (int64_t l = 0; l < L; ++l) {
     const auto& a = a_.blocks[static_cast<size_t>(l)];
     const auto& w = w_.blocks[static_cast<size_t>(l)];
@@ -128,66 +130,80 @@ void Gpt2<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
 }
 
 template <class S>
-void Gpt2<S>::attention_half(const Exec& exec, int64_t layer, int64_t length) {
+void Transformer<S>::attention_half(const Exec& exec, int64_t layer, int64_t length) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
+  const Attention<S> shape = attention(layer, length);
   norm(exec, a.x, w.ln_1, a.s1, a.h1);                             // h1  = norm(x)
   affine(exec, a.h1, w.c_attn, a.qkv);                             // qkv = h1 W^T + b
-  attend(exec, attention(layer, length), a.qkv, a.log_sum, a.y);   // y   = softmax(scale q k^T) v
+  rotate(exec, rotary_, Turn::forward, shape, a.qkv);              // q, k turned by their positions (GPT-NeoX)
+  attend(exec, shape, a.qkv, a.log_sum, a.y);                      // y   = softmax(scale q k^T) v
 }
 
 template <class S>
-void Gpt2<S>::mlp_half(const Exec& exec, int64_t layer) {
+void Transformer<S>::mlp_half(const Exec& exec, int64_t layer) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   affine(exec, a.y, w.attn_c_proj, a.x1);                          // x1  = x + y W^T + b
-  add_norm(exec, a.x, a.x1, w.ln_2, a.s2, a.x1, a.h2);             // h2  = norm(x1)
+  if (is_parallel(config_)) {
+    add(exec, a.x, a.x1, a.x1);
+    norm(exec, a.x, w.ln_2, a.s2, a.h2);                           // h2  = norm(x)
+  } else {
+    add_norm(exec, a.x, a.x1, w.ln_2, a.s2, a.x1, a.h2);           // h2  = norm(x1)
+  }
   affine(exec, a.h2, {w.c_fc.weight, {}}, a.f);                    // f   = h2 W^T + b
   gelu(exec, gelu_, w.c_fc.bias, a.f, a.g);                        // g   = gelu(f)
 }
 
 template <class S>
-double Gpt2<S>::head(const Exec& exec, const Tokens& targets) {
+double Transformer<S>::head(const Exec& exec, const Tokens& targets) {
   double loss = 0;
   for_each_rows(rows(a_.h), [&](Range some) {
     const auto h = slice(a_.h, some);
     const auto z = slice(a_.z, {0, some.size()});
-    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));  // z = h wte^T
+    gemm(exec, 1, block(h), Transpose::no, block(w_.head), Transpose::yes, 0, block(z));  // z = h W^T
     loss += cross_entropy(exec, z, slice(targets, some));
   });
   return loss;
 }
 
-/// Zeroes the gradients that kernels add to, and that no product overwrites; wte's is the head's product first.
+/// Zeroes the gradients that kernels add to, and that no product overwrites; wte's is the head's product first, where they are tied.
 template <class S>
-void Gpt2<S>::clear_vectors(const Exec& exec) {
+void Transformer<S>::clear_vectors(const Exec& exec) {
   const auto clear = [&](const auto&... gradients) { (Kokkos::deep_copy(exec, gradients, 0.0f), ...); };
   clear(dw_.wpe, dw_.ln_f.weight, dw_.ln_f.bias);
+  if (!config_.tied) clear(dw_.wte);
   for (const auto& b : dw_.blocks)
     clear(b.ln_1.weight, b.ln_1.bias, b.c_attn.bias, b.attn_c_proj.bias, b.ln_2.weight, b.ln_2.bias, b.c_fc.bias, b.mlp_c_proj.bias);
 }
 
 template <class S>
-double Gpt2<S>::head_backward(const Exec& exec, const Tokens& targets, double scale, float kept) {
+double Transformer<S>::head_backward(const Exec& exec, const Tokens& targets, double scale, float kept) {
   double loss = 0;
   for_each_rows(rows(a_.h), [&](Range some) {
     const auto h = slice(a_.h, some), dh = slice(a_.dh, some), dz = slice(a_.dz, {0, some.size()});
     const auto z = slice(a_.z, {0, some.size()});
-    gemm(exec, 1, block(h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));     // z = h wte^T
+    gemm(exec, 1, block(h), Transpose::no, block(w_.head), Transpose::yes, 0, block(z));      // z = h W^T
     loss += cross_entropy_backward(exec, z, slice(targets, some), scale, dz);
     const float factor = some.begin == 0 ? kept : 1;
-    gemm(exec, 1, block(dz), Transpose::yes, block(h), Transpose::no, factor, block(dw_.wte));  // dwte += dz^T h
-    gemm(exec, 1, block(dz), Transpose::no, block(w_.wte), Transpose::no, 0, block(dh));    // dh = dz wte
+    gemm(exec, 1, block(dz), Transpose::yes, block(h), Transpose::no, factor, block(dw_.head));  // dW += dz^T h
+    gemm(exec, 1, block(dz), Transpose::no, block(w_.head), Transpose::no, 0, block(dh));    // dh = dz W
   });
   return loss;
 }
 
 template <class S>
-void Gpt2<S>::block_backward(const Exec& exec, int64_t layer, int64_t length, float kept) {
+void Transformer<S>::block_backward(const Exec& exec, int64_t layer, int64_t length, float kept) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
   const auto& dw = dw_.blocks[static_cast<size_t>(layer)];
+  const bool parallel = is_parallel(config_);
   const bool gone = layer + 1 < config_.layers;  // what isn't kept; the last block's is still there
+  const Attention<S> shape = attention(layer, length);
+  const auto through_ln_2 = [&](const Matrix<float>& x) {
+    affine_backward(exec, a.h2, w.c_fc, a_.df, a_.dh, dw.c_fc, kept);
+    norm_backward(exec, x, w.ln_2, a.s2, a_.dh, a_.dx, dw.ln_2);
+  };
   if (purpose_ == Purpose::recompute_block && gone) {
     attention_half(exec, layer, length);
     mlp_half(exec, layer);
@@ -195,18 +211,19 @@ void Gpt2<S>::block_backward(const Exec& exec, int64_t layer, int64_t length, fl
   convert(exec, a_.dx, a_.dr);
   affine_backward(exec, a.g, w.mlp_c_proj, a_.dr, a_.df, dw.mlp_c_proj, kept);
   gelu_backward(exec, gelu_, a.f, a_.df, a_.df);
-  affine_backward(exec, a.h2, w.c_fc, a_.df, a_.dh, dw.c_fc, kept);
-  norm_backward(exec, a.x1, w.ln_2, a.s2, a_.dh, a_.dx, dw.ln_2);
+  if (!parallel) through_ln_2(a.x1);
   if (purpose_ == Purpose::recompute_attention && gone) attention_half(exec, layer, length);
-  convert(exec, a_.dx, a_.dr);
+  if (!parallel) convert(exec, a_.dx, a_.dr);
   affine_backward(exec, a.y, w.attn_c_proj, a_.dr, a_.dh, dw.attn_c_proj, kept);
-  attend_backward(exec, attention(layer, length), a.qkv, a.log_sum, a.y, a_.dh, a_.dqkv);
+  attend_backward(exec, shape, a.qkv, a.log_sum, a.y, a_.dh, a_.dqkv);
+  rotate(exec, rotary_, Turn::backward, shape, a_.dqkv);
   affine_backward(exec, a.h1, w.c_attn, a_.dqkv, a_.dh, dw.c_attn, kept);
   norm_backward(exec, a.x, w.ln_1, a.s1, a_.dh, a_.dx, dw.ln_1);
+  if (parallel) through_ln_2(a.x);  // not before: dr, which both halves begin from, may be dx itself
 }
 
 template <class S>
-double Gpt2<S>::forward_backward(const Exec& exec, const TokenBatch& batch, double scale, Gradients gradients,
+double Transformer<S>::forward_backward(const Exec& exec, const TokenBatch& batch, double scale, Gradients gradients,
                                  const Finished& finished) {
   LAWA_CHECK(purpose_ != Purpose::evaluation, "this model was made for evaluation");
   const auto done = [&](Range range) { if (finished) finished(range); };
@@ -228,18 +245,18 @@ double Gpt2<S>::forward_backward(const Exec& exec, const TokenBatch& batch, doub
 }
 
 template <class S>
-double Gpt2<S>::loss(const Exec& exec, const TokenBatch& batch) {
+double Transformer<S>::loss(const Exec& exec, const TokenBatch& batch) {
   forward(exec, batch.inputs);
   return head(exec, flat(batch.targets));
 }
 
 template <class S>
-void Gpt2<S>::logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z) {
+void Transformer<S>::logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z) {
   forward(exec, inputs);
-  gemm(exec, 1, block(a_.h), Transpose::no, block(w_.wte), Transpose::yes, 0, block(z));
+  gemm(exec, 1, block(a_.h), Transpose::no, block(w_.head), Transpose::yes, 0, block(z));
 }
 
-template class Gpt2<float>;
-template class Gpt2<bf16>;
+template class Transformer<float>;
+template class Transformer<bf16>;
 
 }  // namespace lawa
