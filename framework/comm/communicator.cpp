@@ -91,15 +91,16 @@ int64_t Communicator::sum(int64_t value) const {
   const auto values = gather_values(*this, value, MPI_INT64_T);
   return std::accumulate(values.begin(), values.end(), int64_t{0});
 }
-std::pair<double, int64_t> Communicator::sum_and_max(double value, int64_t code) const {
+Communicator::Exchanged Communicator::exchange(double value, int64_t code, int64_t count) const {
   const Phase phase("communication");
-  const std::array mine{value, static_cast<double>(code)};
-  std::vector<std::array<double, 2>> all(static_cast<size_t>(size()));
-  LAWA_MPI(MPI_Allgather(mine.data(), 2, MPI_DOUBLE, all.data(), 2, MPI_DOUBLE, mpi_comm(*this)));
-  std::pair<double, int64_t> result{0, code};
-  for (const auto& [one, its_code] : all) {
-    result.first += one;
-    result.second = std::max(result.second, static_cast<int64_t>(its_code));
+  const std::array mine{value, static_cast<double>(code), static_cast<double>(count)};
+  std::vector<std::array<double, 3>> all(static_cast<size_t>(size()));
+  LAWA_MPI(MPI_Allgather(mine.data(), 3, MPI_DOUBLE, all.data(), 3, MPI_DOUBLE, mpi_comm(*this)));
+  Exchanged result{0, code, count};
+  for (const auto& [one, its_code, its_count] : all) {
+    result.sum += one;
+    result.largest = std::max(result.largest, static_cast<int64_t>(its_code));
+    result.least = std::min(result.least, static_cast<int64_t>(its_count));
   }
   return result;
 }

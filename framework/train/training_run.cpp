@@ -14,6 +14,7 @@
 #include "train/checked_tokens.hpp"
 #include "train/evaluations.hpp"
 #include "train/save_steps.hpp"
+#include "train/saver.hpp"
 #include "train/start.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
@@ -68,6 +69,7 @@ class TrainingRun {
     if (open_.evaluation) make_missing_evaluation();
     const auto saved_bytes = static_cast<double>(12 * table_.size() + trainer_->averages().most_bytes() * comm_.size());
     limit_.emplace(config_.run.wall_seconds, 1 + saved_bytes / slow_disk_rate);
+    saver_.emplace(comm_, config_, *directory_, *trainer_, header_, *limit_, log_);
     try {
       while (!over()) {
         make_step();
@@ -75,7 +77,9 @@ class TrainingRun {
         save_what_is_due();
         if (stop_ != no_stop && (open_.evaluation || !over())) stop();
       }
+      saver_->finish();
     } catch (const Diverged& diverged) {
+      saver_->finish();
       record_divergence(diverged.result);
       throw;
     }
@@ -233,7 +237,7 @@ class TrainingRun {
   void make_step() {
     const Stopwatch clock;
     last_ = in_phase(training_phase, [&] {
-      const StepResult step = trainer_->train_step();
+      const StepResult step = trainer_->train_step(saver_->mine());
       trainer_->exec().fence();
       return step;
     });
@@ -242,6 +246,7 @@ class TrainingRun {
     stop_ = last_.stop;
     open_ = {};
     report(last_, seconds);
+    saver_->advance(last_.saved);
   }
 
   /// The run's last line in metrics.jsonl, durable. Collective.
@@ -321,6 +326,7 @@ class TrainingRun {
 
   /// Reports that the run ends here, its checkpoint being saved. Collective. Errors: Stopped, in any case.
   void stop() {
+    saver_->finish();
     const double seconds = comm_.max(seconds_since_stop_request());
     directory_->append({{"kind", "stopped"}, {"step", trainer_->step()}, {"signal", name(stop_)}, {"seconds_to_durable", seconds}});
     directory_->make_metrics_durable();
@@ -329,38 +335,8 @@ class TrainingRun {
 
   /// Errors: Diverged, before anything is written.
   void save(bool state) {
-    const Phase phase(checkpoint_phase);
-    const Stopwatch clock;
     if (!trainer_->is_finite()) throw Diverged(last_);
-    const WriteOptions options{.fsync = config_.checkpoint.fsync, .through_hdf5 = config_.checkpoint.writer == "hdf5", .hints = config_.checkpoint.hints};
-    // Before the checkpoint: what a kill prevents is done again from the one before. A stop alone makes no averages due.
-    if (open_.temporary != OpenEnds::Temporary::checkpoint) save_averages(options);
-    if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past
-    const auto lock = write_lock(directory_->checkpoints());
-    trainer_->save(directory_->checkpoints(), header_, state, open_, options);
-    comm_.on_root([&] { directory_->retire_states(config_.checkpoint.keep_states, trainer_->step()); });
-    if (state) limit_->saved(clock.seconds());
-    directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
-  }
-
-  /// Held by rank 0: an averaging job may have been told to write there. Collective.
-  std::unique_ptr<FileLock> write_lock(const fs::path& folder) {
-    std::unique_ptr<FileLock> lock;
-    comm_.on_root([&] { lock = lock_to_write(folder, {.seconds = config_.run.lock_seconds, .key = "run.lock_seconds"}); });
-    return lock;
-  }
-
-  void save_averages(const WriteOptions& options) {
-    const OnlineAverages& averages = trainer_->averages();
-    saved_averages_.resize(averages.size());
-    for (const OnlineAverageConfig& config : config_.averages) {
-      const size_t i = averages.find(config);
-      if (!config.save || averages.step(i) == saved_averages_[i]) continue;
-      const fs::path to = directory_->path() / "averages" / folder(spec_of(config));
-      const auto lock = write_lock(to);
-      trainer_->save_average(i, to, header_, options);
-      saved_averages_[i] = averages.step(i);
-    }
+    saver_->save(state, open_);
   }
 
   const Communicator& comm_;
@@ -374,12 +350,12 @@ class TrainingRun {
   std::unique_ptr<Trainer> trainer_;  ///< none when the run is complete
   std::optional<Evaluations> evaluations_;
   std::optional<TimeLimit> limit_;
+  std::optional<Saver> saver_;
   StopRule stop_rule_;
   StopReason stop_ = no_stop;  ///< of the present step, on all ranks alike
   StepResult last_;            ///< of the last step
   OpenEnds open_;              ///< of the present step's checkpoint
   Json averages_changed_ = Json::object();  ///< by the last resume
-  std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
   int64_t final_step_ = 0;  ///< of a complete run, on rank 0
   Speed speed_;  ///< of all steps of this start
   PhaseClock phases_;
