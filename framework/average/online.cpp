@@ -123,7 +123,7 @@ std::vector<ShardArray> OnlineAverages::arrays() const {
   for (const auto& [step, taken] : snapshots_) {
     const Vector<float> device = Kokkos::create_mirror_view(Memory{}, taken);
     copy(device, taken);
-    arrays.push_back({snapshot_name(step), device});
+    arrays.push_back({.name = snapshot_name(step), .local = device, .constant = true});
   }
   return arrays;
 }

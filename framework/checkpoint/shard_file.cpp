@@ -14,10 +14,9 @@ std::span<T> elements(const HostVector<T>& x, int64_t begin, int64_t count) {
   return {x.data() + begin, static_cast<size_t>(count)};
 }
 
-std::vector<ArraySpec> specs_of(const std::vector<ShardArray>& arrays) {
+std::vector<ArraySpec> specs_of(const std::vector<HostArray>& arrays) {
   std::vector<ArraySpec> specs;
-  for (const auto& [name, local, format] : arrays)
-    specs.push_back({name, std::holds_alternative<Vector<double>>(local) ? NumberFormat::float64 : format});
+  for (const auto& [name, local, format] : arrays) specs.push_back({name, format});
   return specs;
 }
 
@@ -27,95 +26,94 @@ std::vector<std::byte> stored_numbers(std::span<const double> numbers, NumberFor
   return {bytes.begin(), bytes.end()};
 }
 
-/// One file that is being written with all ranks.
-class ShardWriter {
- public:
-  ShardWriter(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header, const ShardLayout& layout,
-              const std::vector<ShardArray>& arrays, const WriteOptions& options)
-      : comm_(comm), layout_(layout), options_(options), part_(part_of(path)), guard_(path, comm.root()) {
-    const Json places = from_root(comm, [&] {
-      file_ = lay_out_flat_file(path, header, specs_of(arrays));
-      return file_.to_json().at("arrays");
-    });
-    for (const auto& [name, array] : places.items()) file_.arrays[name] = Places::from_json(array);
-    if (options.through_hdf5) through_hdf5_.emplace(comm, part_, options.hints);
-  }
+template <class T>
+HostVector<T> copied(const Vector<T>& array) {
+  const auto copy_of_it = uninitialised<T, HostMemory>("lawa::to_be_saved", rows(array));
+  copy(copy_of_it, array);
+  return copy_of_it;
+}
 
-  template <class T>
-  void write(const std::string& array, const Vector<T>& device) {
-    gather_checksums(array, through_hdf5_ ? write_together(array, device) : write_alone(array, device));
-  }
+}  // namespace
 
-  FileRecord commit() {
-    if (through_hdf5_) through_hdf5_->close();
-    if (options_.fsync || comm_.nodes() > 1) comm_.together([&] {  // each node has written pages of its own
-      if (comm_.rank_on_node() == 0) make_durable(part_);
-    });
-    return FileRecord::from_json(from_root(comm_, [&] { return seal_flat_file(file_, checksums_, options_.fsync).to_json(); }), part_.string());
-  }
+std::vector<HostArray> on_host(const std::vector<ShardArray>& arrays, bool keep) {
+  std::vector<HostArray> all;
+  for (const ShardArray& array : arrays)
+    std::visit([&]<class T>(const Vector<T>& local) {
+      const NumberFormat format = std::is_same_v<T, double> ? NumberFormat::float64 : array.format;
+      all.push_back({array.name, keep && !array.constant ? copied(local) : on_host(local), format});
+    }, array.local);
+  return all;
+}
 
- private:
-  // Both return the checksums of what this rank owns.
+// ---- writing ---------------------------------------------------------------------------------------------------------------
 
-  template <class T>
-  std::vector<uint64_t> write_alone(const std::string& array, const Vector<T>& device) {
-    OpenFiles open(ByteFile::Mode::update);
-    PlacedWriter writer(open, part_, file_.places(array));
-    comm_.together([&] {
-      const HostVector<T> local = on_host(device);
-      for (const auto& [range, begin] : layout_.mine()) writer.write(range, std::span<const T>(elements(local, begin, range.size())));
-      open.close_all();
-    });
-    return writer.checksums();
-  }
+ShardFile::ShardFile(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header, const ShardLayout& layout,
+                     std::vector<HostArray> arrays, const WriteOptions& options)
+    : comm_(&comm), layout_(&layout), options_(options), arrays_(std::move(arrays)), part_(part_of(path)), guard_(path, comm.root()) {
+  const Json places = from_root(comm, [&] {
+    file_ = lay_out_flat_file(path, header, specs_of(arrays_));
+    return file_.to_json().at("arrays");
+  });
+  for (const auto& [name, array] : places.items()) file_.arrays[name] = Places::from_json(array);
+  if (options.through_hdf5) through_hdf5_.emplace(comm, part_, options.hints);
+}
 
-  template <class T>
-  std::vector<uint64_t> write_together(const std::string& array, const Vector<T>& device) {
-    const NumberFormat format = file_.places(array).format();
-    std::vector<std::byte> stored;
-    std::vector<Range> ranges;
-    std::vector<uint64_t> sums;
-    comm_.together([&] {
-      const HostVector<T> local = on_host(device);
-      const std::span<const T> mine = elements(local, 0, layout_.mine_size());
-      stored = stored_numbers(mine, format);
-      for (const auto& [range, begin] : layout_.mine()) {
-        ranges.push_back(range);
-        const auto here = std::span<const std::byte>(stored).subspan(static_cast<size_t>(begin * bytes_of(format)),
-                                                                     static_cast<size_t>(range.size() * bytes_of(format)));
-        std::ranges::copy(block_checksums(here, format), std::back_inserter(sums));
-      }
-    });
-    through_hdf5_->write(array, format, ranges, stored, layout_.local_size(), options_.transfer_elements);
-    return sums;
-  }
+void ShardFile::write() {
+  for (const HostArray& array : arrays_) checksums_[array.name] = through_hdf5_ ? write_together(array) : write_alone(array);
+  if (through_hdf5_) through_hdf5_->close();
+}
 
-  /// Every rank's checksums, at their places, on rank 0, which will write them at once.
-  void gather_checksums(const std::string& array, const std::vector<uint64_t>& mine) {
-    const std::vector<uint64_t> all = comm_.gather_on(0, mine);
-    if (!comm_.root()) return;
-    std::vector<uint64_t>& sums = checksums_[array];
+// Both return the checksums of what this rank owns.
+
+std::vector<uint64_t> ShardFile::write_alone(const HostArray& array) const {
+  OpenFiles open(ByteFile::Mode::update);
+  PlacedWriter writer(open, part_, file_.places(array.name));
+  std::visit([&]<class T>(const HostVector<T>& local) {
+    for (const auto& [range, begin] : layout_->mine()) writer.write(range, std::span<const T>(elements(local, begin, range.size())));
+  }, array.local);
+  open.close_all();
+  return writer.checksums();
+}
+
+std::vector<uint64_t> ShardFile::write_together(const HostArray& array) {
+  std::vector<std::byte> stored;
+  std::vector<Range> ranges;
+  std::vector<uint64_t> sums;
+  comm_->together([&] {
+    stored = std::visit([&]<class T>(const HostVector<T>& local) {
+      return stored_numbers(std::span<const T>(elements(local, 0, layout_->mine_size())), array.format);
+    }, array.local);
+    for (const auto& [range, begin] : layout_->mine()) {
+      ranges.push_back(range);
+      const auto here = std::span<const std::byte>(stored).subspan(static_cast<size_t>(begin * bytes_of(array.format)),
+                                                                   static_cast<size_t>(range.size() * bytes_of(array.format)));
+      std::ranges::copy(block_checksums(here, array.format), std::back_inserter(sums));
+    }
+  });
+  through_hdf5_->write(array.name, array.format, ranges, stored, layout_->local_size(), options_.transfer_elements);
+  return sums;
+}
+
+void ShardFile::make_durable() const {
+  if (comm_->nodes() > 1 && comm_->rank_on_node() == 0) lawa::make_durable(part_);
+}
+
+void ShardFile::gather_checksums() {
+  for (auto& [array, sums] : checksums_) {
+    const std::vector<uint64_t> all = comm_->gather_on(0, sums);
+    if (!comm_->root()) continue;
     sums.resize(all.size());
     auto from = all.begin();
-    for (int rank = 0; rank < comm_.size(); ++rank)
-      for (const auto& owned : layout_.owned(rank)) {
+    for (int rank = 0; rank < comm_->size(); ++rank)
+      for (const auto& owned : layout_->owned(rank)) {
         const int64_t blocks = block_count(owned.range.size());
         std::copy_n(from, blocks, sums.begin() + owned.range.begin / block_size);
         from += blocks;
       }
   }
+}
 
-  const Communicator& comm_;
-  const ShardLayout& layout_;
-  const WriteOptions& options_;
-  std::filesystem::path part_;
-  PartGuard guard_;
-  PlacedFile file_{};  ///< on ranks other than 0, its arrays only
-  std::optional<ParallelFile> through_hdf5_;
-  std::map<std::string, std::vector<uint64_t>> checksums_;  ///< on rank 0
-};
-
-}  // namespace
+FileRecord ShardFile::seal() { return seal_flat_file(file_, checksums_, options_.fsync); }
 
 void check_same_layout(const ParameterTable& file, const ParameterTable& model, const std::string& path) {
   if (file.same_layout(model)) return;
@@ -134,10 +132,12 @@ std::pair<std::string, std::string> hint_of(const std::string& text, const std::
 
 FileRecord write_shards(const Communicator& comm, const std::filesystem::path& path, const FlatHeader& header,
                         const ShardLayout& layout, const std::vector<ShardArray>& arrays, const WriteOptions& options) {
-  ShardWriter writer(comm, path, header, layout, arrays, options);
-  for (const ShardArray& array : arrays)
-    std::visit([&](const auto& device) { writer.write(array.name, device); }, array.local);
-  return writer.commit();
+  ShardFile file(comm, path, header, layout, on_host(arrays, false), options);
+  if (options.through_hdf5) file.write();
+  else comm.together([&] { file.write(); });
+  comm.together([&] { file.make_durable(); });
+  file.gather_checksums();
+  return FileRecord::from_json(from_root(comm, [&] { return file.seal().to_json(); }), path.string());
 }
 
 Json from_root(const Communicator& comm, const std::function<Json()>& find) {

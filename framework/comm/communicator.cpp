@@ -8,6 +8,7 @@
 
 #include "comm/collectives.hpp"
 #include "comm/mpi.hpp"
+#include "core/activity.hpp"
 #include "tensor/device.hpp"
 #include "tensor/phases.hpp"
 
@@ -20,6 +21,12 @@ void check_mpi(int status, const char* call, const char* file, int line) {
   MPI_Error_string(status, text, &length);
   fail(file, line, call, ": ", std::string(text, static_cast<size_t>(length)));
 }
+
+/// A call that all ranks make.
+struct Meeting {
+  Meeting() { note_meeting(); }
+  const Phase phase{"communication"};
+};
 
 /// A duplicated communicator; freed unless MPI has ended already.
 struct Duplicate {
@@ -67,7 +74,7 @@ std::string Communicator::device_library() { return detail::Collectives::library
 MPI_Comm mpi_comm(const Communicator& comm) { return comm.state().duplicate.comm; }
 
 void Communicator::barrier() const {
-  const Phase phase("communication");
+  const Meeting meeting;
   LAWA_MPI(MPI_Barrier(mpi_comm(*this)));
 }
 
@@ -75,7 +82,7 @@ namespace {
 
 template <class T>
 std::vector<T> gather_values(const Communicator& comm, T value, MPI_Datatype type) {
-  const Phase phase("communication");
+  const Meeting meeting;
   std::vector<T> values(static_cast<size_t>(comm.size()));
   LAWA_MPI(MPI_Allgather(&value, 1, type, values.data(), 1, type, mpi_comm(comm)));
   return values;
@@ -91,32 +98,33 @@ int64_t Communicator::sum(int64_t value) const {
   const auto values = gather_values(*this, value, MPI_INT64_T);
   return std::accumulate(values.begin(), values.end(), int64_t{0});
 }
-std::pair<double, int64_t> Communicator::sum_and_max(double value, int64_t code) const {
-  const Phase phase("communication");
-  const std::array mine{value, static_cast<double>(code)};
-  std::vector<std::array<double, 2>> all(static_cast<size_t>(size()));
-  LAWA_MPI(MPI_Allgather(mine.data(), 2, MPI_DOUBLE, all.data(), 2, MPI_DOUBLE, mpi_comm(*this)));
-  std::pair<double, int64_t> result{0, code};
-  for (const auto& [one, its_code] : all) {
-    result.first += one;
-    result.second = std::max(result.second, static_cast<int64_t>(its_code));
+Communicator::Exchanged Communicator::exchange(double value, int64_t code, int64_t count) const {
+  const Meeting meeting;
+  const std::array mine{value, static_cast<double>(code), static_cast<double>(count)};
+  std::vector<std::array<double, 3>> all(static_cast<size_t>(size()));
+  LAWA_MPI(MPI_Allgather(mine.data(), 3, MPI_DOUBLE, all.data(), 3, MPI_DOUBLE, mpi_comm(*this)));
+  Exchanged result{0, code, count};
+  for (const auto& [one, its_code, its_count] : all) {
+    result.sum += one;
+    result.largest = std::max(result.largest, static_cast<int64_t>(its_code));
+    result.least = std::min(result.least, static_cast<int64_t>(its_count));
   }
   return result;
 }
 double Communicator::max(double value) const {
-  const Phase phase("communication");
+  const Meeting meeting;
   double largest = 0;
   LAWA_MPI(MPI_Allreduce(&value, &largest, 1, MPI_DOUBLE, MPI_MAX, mpi_comm(*this)));
   return largest;
 }
 int64_t Communicator::max(int64_t value) const {
-  const Phase phase("communication");
+  const Meeting meeting;
   int64_t largest = 0;
   LAWA_MPI(MPI_Allreduce(&value, &largest, 1, MPI_INT64_T, MPI_MAX, mpi_comm(*this)));
   return largest;
 }
 int64_t Communicator::broadcast(int64_t value) const {
-  const Phase phase("communication");
+  const Meeting meeting;
   LAWA_MPI(MPI_Bcast(&value, 1, MPI_INT64_T, 0, mpi_comm(*this)));
   return value;
 }
@@ -235,7 +243,7 @@ namespace {
 
 template <class T>
 void gather_in_place(const Communicator::State& state, const Exec& exec, const Vector<T>& full) {
-  const Phase phase("communication");
+  const Meeting meeting;
   const int64_t n = rows(full) / state.size;
   LAWA_CHECK(rows(full) == n * state.size, "all-gather of ", rows(full), " elements on ", state.size, " ranks");
   if (state.size > 1) state.collectives.all_gather(stream_of(exec), full.data(), n, sizeof(T));
@@ -244,7 +252,7 @@ void gather_in_place(const Communicator::State& state, const Exec& exec, const V
 }  // namespace
 
 void Communicator::reduce_scatter_sum(const Exec& exec, const Vector<float>& full, const Vector<float>& mine) const {
-  const Phase phase("communication");
+  const Meeting meeting;
   LAWA_CHECK(rows(full) == rows(mine) * size(), "reduce-scatter of ", rows(full), " elements into ", rows(mine), " on ", size(), " ranks");
   state_->collectives.reduce_scatter_sum(stream_of(exec), full.data(), mine.data(), rows(mine));
 }

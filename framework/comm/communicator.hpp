@@ -37,8 +37,12 @@ class Communicator {
   /// Added in the order of the ranks: repeats bit for bit.
   double sum(double value) const;
   int64_t sum(int64_t value) const;
-  /// The same, and with it, in one message, the largest of the ranks' codes, of at most 2^53.
-  std::pair<double, int64_t> sum_and_max(double value, int64_t code) const;
+  struct Exchanged {
+    double sum;
+    int64_t largest, least;
+  };
+  /// The same, and with it, in one message, the largest of the ranks' codes and the least of their counts, of at most 2^53.
+  Exchanged exchange(double value, int64_t code, int64_t count = 0) const;
   double max(double value) const;
   int64_t max(int64_t value) const;
   /// Rank 0's text, on every rank.

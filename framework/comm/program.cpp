@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "comm/mpi.hpp"
+#include "comm/watchdog.hpp"
 
 namespace lawa {
 namespace {
@@ -79,6 +80,10 @@ int run_program(int argc, char** argv, const std::function<void(Communicator&, c
   const int outside = reporting(errors_comm, [&] {
     const Kokkos::ScopeGuard kokkos;  // without argv: --help is ours; KOKKOS_… variables still count
     Communicator comm = Communicator::world();
+    const Watchdog watchdog(errors_comm, hang_seconds(), [rank = comm.rank(), size = comm.size()](const std::string& words) {
+      if (!words.empty()) print_error(rank, size, words, "comm/watchdog.cpp");
+      std::_Exit(exit_lost);  // MPI itself may be what hangs
+    });
     status = reporting(errors_comm, [&] {  // in here: the ends of both may wait for ranks that don't come
       body(comm, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
       comm.on_root(check_output);

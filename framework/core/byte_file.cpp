@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/activity.hpp"
 #include "core/error.hpp"
 
 namespace lawa {
@@ -98,6 +99,7 @@ size_t ByteFile::read_some(int64_t offset, std::span<std::byte> out) const {
     const ssize_t count = ::pread(descriptor_, out.data(), out.size(), offset);
     if (count < 0 && errno == EINTR) continue;
     LAWA_CHECK(count >= 0, path_.string(), ": can't be read: ", std::strerror(errno));
+    note_change();
     return static_cast<size_t>(count);
   }
 }
@@ -116,6 +118,7 @@ void ByteFile::write(int64_t offset, std::span<const std::byte> bytes) const {
     const ssize_t count = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
     if (count < 0 && errno == EINTR) continue;
     LAWA_CHECK(count > 0, path_.string(), ": can't be written: ", std::strerror(errno));
+    note_change();
     bytes = bytes.subspan(static_cast<size_t>(count));
     offset += count;
   }

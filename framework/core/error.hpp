@@ -10,6 +10,8 @@ namespace lawa {
 
 /// Exit codes; 0 is that of a program that did what it was asked for.
 inline constexpr int exit_error = 1, exit_diverged = 3, exit_stopped = 4;
+/// Of a job that has lost a rank: more than the 128 + 9 of the ranks that are killed then, as launchers give the largest.
+inline constexpr int exit_lost = 200;
 
 /// A message as one line that people read: what it quotes may be a whole file's. Its middle is left out where it is longer than 2,000
 /// bytes, control characters are question marks, and what isn't UTF-8 is written with escapes.

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/activity.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/stop_request.hpp"
@@ -63,6 +64,7 @@ FileLock::FileLock(const std::filesystem::path& path, End end, const LockPatienc
     if (waited.empty() && patience.say) patience.say(concat(held, "; waiting up to ", patience.seconds, " s for it (", patience.key, ")"));
     waited = concat(", for ", patience.seconds, " s now (", patience.key, ")");
     stop_if_requested();
+    note_change();
     std::this_thread::sleep_for(try_again_after);
   }
 }

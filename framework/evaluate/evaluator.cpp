@@ -47,7 +47,7 @@ double Evaluator::summed_loss(const Exec& exec, LanguageModel& model, Range wind
       batch.push_back(tokens_->consecutive_window(windows.begin + i, length_));
     loss += model.loss(exec, buffer.load(batch));
   }
-  const auto [sum, stop] = comm_->sum_and_max(loss, stop_request());
+  const auto [sum, stop, unused] = comm_->exchange(loss, stop_request());
   if (stop != no_stop) throw Stopped(static_cast<StopReason>(stop));  // a rank may have left some out
   return sum;
 }

@@ -34,7 +34,7 @@ double Plan::seconds_to_write(int64_t bytes) const {
   return machine.write_bytes_per_second > 0 ? real(bytes) / machine.write_bytes_per_second : 0;
 }
 double Plan::shared_bytes() const {
-  return kernels_run_at_once ? real(machine.ranks_per_node) * rank_bytes() : rank_bytes() - real(memory.snapshots);
+  return kernels_run_at_once ? real(machine.ranks_per_node) * rank_bytes() : rank_bytes() - real(memory.snapshots + memory.saves);
 }
 
 // ---- words -----------------------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ std::string memory_text(const Plan& plan) {
   const RankMemory& m = plan.memory;
   std::string parts;
   for (const auto& [name, bytes] : {std::pair{"weights", m.weights}, std::pair{"gradients", m.gradients}, std::pair{"optimizer", m.optimizer},
-                                    std::pair{"activations", m.activations}, std::pair{"averages", m.averages}, std::pair{"snapshots", m.snapshots}})
+                                    std::pair{"activations", m.activations}, std::pair{"averages", m.averages}, std::pair{"snapshots", m.snapshots}, std::pair{"saves", m.saves}})
     if (bytes > 0) parts += std::string(name) + " " + bytes_text(real(bytes)) + ", ";
   return bytes_text(plan.rank_bytes()) + " a rank: " + parts + "program " + bytes_text(plan.machine.program_bytes);
 }
@@ -158,7 +158,7 @@ Json to_json(const Plan& plan) {
   json["split"] = {{"ranks", machine.ranks}, {"ranks_per_node", machine.ranks_per_node}, {"micro_sequences", plan.micro_sequences},
                    {"efficiency", plan.efficiency()}};
   json["memory"] = {{"weights", plan.memory.weights}, {"gradients", plan.memory.gradients}, {"optimizer", plan.memory.optimizer},
-                    {"activations", plan.memory.activations}, {"averages", plan.memory.averages}, {"snapshots", plan.memory.snapshots},
+                    {"activations", plan.memory.activations}, {"averages", plan.memory.averages}, {"snapshots", plan.memory.snapshots}, {"saves", plan.memory.saves},
                     {"program", machine.program_bytes}, {"rank", plan.rank_bytes()}, {"needed", plan.shared_bytes()},
                     {"available", machine.memory_bytes}};
   json["disk"] = {{"directory", c.run.directory}, {"checkpoints", out.checkpoints}, {"most_checkpoints", out.most_weights},

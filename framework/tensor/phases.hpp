@@ -4,14 +4,22 @@
 #include <string>
 #include <vector>
 
+#include "core/activity.hpp"
+
 namespace lawa {
 
 /// A part of the work, from here to the end of the scope; its name goes to Kokkos' profiling interface, and through it to the tool that
-/// KOKKOS_TOOLS_LIBS names (KOKKOS_PROFILE_LIBRARY before Kokkos 4).
+/// KOKKOS_TOOLS_LIBS names (KOKKOS_PROFILE_LIBRARY before Kokkos 4), and to core/activity.hpp. The name is a literal.
 class Phase {
  public:
-  explicit Phase(const char* name) { Kokkos::Profiling::pushRegion(name); }
-  ~Phase() { Kokkos::Profiling::popRegion(); }
+  explicit Phase(const char* name) {
+    begin_part(name);
+    Kokkos::Profiling::pushRegion(name);
+  }
+  ~Phase() {
+    Kokkos::Profiling::popRegion();
+    end_part();
+  }
   Phase(const Phase&) = delete;
   Phase& operator=(const Phase&) = delete;
 };

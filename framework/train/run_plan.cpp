@@ -15,6 +15,8 @@
 namespace lawa {
 namespace {
 
+constexpr int64_t steps_of_a_save = 2;  // that the ranks need at least to agree that a save is done; a slow disk takes more
+
 /// The run's averages, each once, as they go through its steps.
 class PlannedAverages {
  public:
@@ -162,6 +164,11 @@ RankMemory rank_memory(const TrainConfig& config, int ranks, int64_t most_snapsh
   memory.optimizer = 4 * mine * (2 + (alone && fp32 ? 0 : 1) + (alone ? 0 : 1));
   memory.averages = 8 * mine * sums + (config.averages.empty() ? 0 : 4 * mine);
   memory.snapshots = 4 * mine * most_snapshots;
+  if (const CheckpointConfig& saves = config.checkpoint; saves.asynchronous && saves.writer != "hdf5") {
+    const auto averages = std::ranges::count_if(config.averages, [](const OnlineAverageConfig& average) { return average.save; });
+    const bool overlap = (saves.steps > 0 && saves.steps <= steps_of_a_save) || (saves.state_steps > 0 && saves.state_steps <= steps_of_a_save);
+    memory.saves = (overlap ? 2 : 1) * mine * (4 * (3 + averages) + 8 * sums);
+  }
   return memory;
 }
 

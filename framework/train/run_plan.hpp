@@ -27,8 +27,9 @@ struct RankMemory {
   int64_t optimizer = 0;               ///< this rank's part: two moments, and weights and gradients where they aren't the whole model's
   int64_t averages = 0;                ///< float64 sums of online averages, and an average while it is evaluated or saved
   int64_t snapshots = 0;               ///< of online averages, in the machine's memory
+  int64_t saves = 0;                   ///< copies of what is being saved, in the machine's memory
 
-  int64_t total() const { return weights + gradients + activations + optimizer + averages + snapshots; }
+  int64_t total() const { return weights + gradients + activations + optimizer + averages + snapshots + saves; }
 };
 RankMemory rank_memory(const TrainConfig& config, int ranks, int64_t most_snapshots);
 

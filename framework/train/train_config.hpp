@@ -31,8 +31,8 @@ void visit(EvaluateConfig& c, Visitor&& v) {
 }
 
 struct CheckpointConfig {
-  int64_t steps = 1000, state_steps = 1000, keep_states = 2, keep_weights = 0, keep_weights_steps = 0;
-  bool fsync = true;
+  int64_t steps = 1000, state_steps = 1000, keep_states = 2, keep_weights = 0, keep_weights_steps = 0, tries = 3;
+  bool fsync = true, asynchronous = true;
   std::string writer = "direct";
   std::vector<std::string> hints{};
 };
@@ -44,6 +44,8 @@ void visit(CheckpointConfig& c, Visitor&& v) {
   v("keep_weights", c.keep_weights, "of the saved weights, keep the newest so many, and those beside a state; 0 = all", at_least(0));
   v("keep_weights_steps", c.keep_weights_steps, "with keep_weights, also keep those of every so many steps; 0 = no others", at_least(0));
   v("fsync", c.fsync, "make each file durable before it gets its name");
+  v("asynchronous", c.asynchronous, "go on while a copy in memory is written; with hdf5 every save is waited for");
+  v("tries", c.tries, "try a save so often, with a pause behind a failed one, before the run ends with its error", at_least(1));
   v("writer", c.writer, "direct: each rank writes its own parts; hdf5: all together by parallel HDF5, in large transfers. The bytes are the same",
     one_of({"direct", "hdf5"}));
   v("hints", c.hints, "hdf5: for MPI-IO, as [\"cb_nodes=4\"]; how files are striped is their folder's (lfs setstripe)");

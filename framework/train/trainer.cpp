@@ -113,7 +113,7 @@ bool Trainer::next_step_is_finite() {
 /// Errors, on all ranks: an array, a local buffer of this file's, holds a number that isn't finite. Collective.
 void Trainer::check_finite(const std::string& path, const std::vector<ShardArray>& arrays) const {
   comm_->together([&] {
-    for (const auto& [name, local, format] : arrays) {
+    for (const auto& [name, local, format, constant] : arrays) {
       if (std::isfinite(squared_norm(exec_, std::get<Vector<float>>(local)))) continue;
       const HostVector<float> values = on_host(std::get<Vector<float>>(local));
       for (const auto& [range, begin] : layout_.mine())
@@ -127,11 +127,11 @@ void Trainer::check_finite(const std::string& path, const std::vector<ShardArray
   });
 }
 
-StepResult Trainer::train_step() {
+StepResult Trainer::train_step(int64_t saved) {
   std::optional<DenormalsAsZero> fast(std::in_place);
   const int64_t next = step_ + 1;
   const double mine = accumulate_gradients();
-  const auto [loss, stop] = comm_->sum_and_max(mine, stop_request());
+  const auto [loss, stop, saved_by_all] = comm_->exchange(mine, stop_request(), saved);
   const double norm = std::sqrt(comm_->sum(in_phase("optimizer", [&] { return squared_norm(exec_, gradient_); })));
   const double lr = learning_rate(config_->schedule, next);
   if (!std::isfinite(loss) || !std::isfinite(norm)) throw Diverged({next, loss, lr, norm});
@@ -140,7 +140,7 @@ StepResult Trainer::train_step() {
   fast.reset();  // averages are exact
   in_phase("averages", [&] { averages_.observe(exec_, next, optimizer_.master()); });
   step_ = next;
-  return {step_, loss, lr, norm, static_cast<StopReason>(stop)};
+  return {step_, loss, lr, norm, static_cast<StopReason>(stop), saved_by_all};
 }
 
 TokenBatch Trainer::load_batch(const std::vector<int64_t>& micro_batch) {
@@ -212,31 +212,31 @@ void Trainer::with_average(size_t i, const AverageSpec& model, const std::functi
   else gather(optimizer_.master());
 }
 
-void Trainer::add_batch_changes(FlatHeader& header) const {
+FlatHeader Trainer::header_of(const FlatHeader& run, int64_t step) const {
+  FlatHeader header = run;
+  header.kind = "weights";
+  header.step = step;
+  header.trained_tokens = tokens_until(step);
   if (const Json changes = count_.json(); !changes.is_null()) header.provenance["batch_changes"] = changes;
+  return header;
 }
 
-void Trainer::save_average(size_t i, const std::filesystem::path& folder, const FlatHeader& run, const WriteOptions& options) const {
-  FlatHeader header = run;
-  header.step = averages_.step(i);
-  header.trained_tokens = tokens_until(header.step);
-  add_batch_changes(header);
+FileToSave Trainer::average_file(size_t i, const std::filesystem::path& folder, const FlatHeader& run, bool durably) const {
+  FlatHeader header = header_of(run, averages_.step(i));
   header.provenance["average"] = averages_.describe(i);
-  comm_->on_root([&] { std::filesystem::create_directories(folder); });
-  const FileRecord file = write_shards(*comm_, weights_path(folder, header.step), header, layout_, {{"weights", average(i)}}, options);
-  comm_->on_root([&] { write_record(folder, {header.step, header.trained_tokens, header.trajectory_hash, file, {}}, options.fsync); });
+  const auto write = [=](const FileRecord& file) {
+    write_record(folder, {header.step, header.trained_tokens, header.trajectory_hash, file, {}}, durably);
+  };
+  return {weights_path(folder, header.step), header, {{.name = "weights", .local = average(i), .constant = true}}, write};
 }
 
-void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const OpenEnds& open,
-                   const WriteOptions& options) const {
-  FlatHeader header = run;
-  header.step = step_;
-  header.trained_tokens = tokens();
-  header.table = *table_;
-  add_batch_changes(header);
+std::vector<FileToSave> Trainer::checkpoint(const std::filesystem::path& folder, const FlatHeader& run, bool state, const OpenEnds& open,
+                                            bool durably) const {
+  const FlatHeader header = header_of(run, step_);
+  const auto record = std::make_shared<CommitRecord>(CommitRecord{
+      .step = header.step, .trained_tokens = header.trained_tokens, .trajectory_hash = header.trajectory_hash, .weights = {}, .state = {}, .open = open});
+  std::vector<FileToSave> files;
   exec_.fence();
-  CommitRecord record{.step = header.step, .trained_tokens = header.trained_tokens, .trajectory_hash = header.trajectory_hash,
-                      .weights = {}, .state = {}, .open = open};
   if (state) {
     FlatHeader of_state = header;
     of_state.kind = "state";
@@ -245,11 +245,13 @@ void Trainer::save(const std::filesystem::path& folder, const FlatHeader& run, b
       std::ranges::copy(averages_.arrays(), std::back_inserter(arrays));
       of_state.provenance["averages"] = averages_.description();
     }
-    record.state = write_shards(*comm_, state_path(folder, step_), of_state, layout_, arrays, options);
+    files.push_back({state_path(folder, step_), of_state, arrays, [record](const FileRecord& file) { record->state = file; }});
   }
-  header.kind = "weights";
-  record.weights = write_shards(*comm_, weights_path(folder, step_), header, layout_, {{"weights", optimizer_.master()}}, options);
-  comm_->on_root([&] { write_record(folder, record, options.fsync); });
+  files.push_back({weights_path(folder, step_), header, {{"weights", optimizer_.master()}}, [=](const FileRecord& file) {
+                     record->weights = file;
+                     write_record(folder, *record, durably);
+                   }});
+  return files;
 }
 
 }  // namespace lawa

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "average/online.hpp"
-#include "checkpoint/shard_file.hpp"
+#include "checkpoint/background_saves.hpp"
 #include "comm/communicator.hpp"
 #include "core/stop_request.hpp"
 #include "data/token_file.hpp"
@@ -15,11 +15,12 @@
 namespace lawa {
 
 /// What a step reports. loss: of the batch that made the step, nats/token over all ranks. stop: why the run should end behind it, where
-/// any rank has been asked to.
+/// any rank has been asked to. saved: the least of what the ranks told the step.
 struct StepResult {
   int64_t step = 0;
   double loss = 0, lr = 0, grad_norm = 0;
   StopReason stop = no_stop;
+  int64_t saved = 0;
 };
 
 /// The run has diverged: the loss or the gradients' norm of a step isn't finite, or what its update has made of weights and moments. On
@@ -43,16 +44,16 @@ class Trainer {
   Json load(const std::filesystem::path& weights, bool state);
 
   /// Accumulate gradients, reduce-scatter, norm, AdamW on my range, all-gather; the averages take what they need. Collective.
-  /// Errors: Diverged.
-  StepResult train_step();
+  /// `saved`: how far this rank's saves are (BackgroundSaves::mine). Errors: Diverged.
+  StepResult train_step(int64_t saved = 0);
   /// Whether all weights and moments are finite: else no checkpoint is to be made of them. Collective.
   bool is_finite() const;
   /// Whether the present weights can be trained on: their loss and its gradients are finite, on the first sequences that each rank would
   /// read for the next step. Collective.
   bool next_step_is_finite();
-  /// Writes the checkpoint of the present step, and its record last, with `open` in it. Collective.
-  void save(const std::filesystem::path& folder, const FlatHeader& run, bool state, const OpenEnds& open,
-            const WriteOptions& options) const;
+  /// The files of the present step's checkpoint; when the last one has its name, a record is written, with `open` in it.
+  std::vector<FileToSave> checkpoint(const std::filesystem::path& folder, const FlatHeader& run, bool state, const OpenEnds& open,
+                                     bool durably) const;
 
   int64_t step() const { return step_; }
   /// Training tokens that made the present weights.
@@ -64,12 +65,13 @@ class Trainer {
   /// work() with average i in the model, blended with the present weights and without the excluded tensors as `model` says; then the
   /// run's own weights are there again, bit for bit. Collective.
   void with_average(size_t i, const AverageSpec& model, const std::function<void()>& work);
-  /// Writes average i as a weights file into `folder`, and its record. Collective. `run`: as for save().
-  void save_average(size_t i, const std::filesystem::path& folder, const FlatHeader& run, const WriteOptions& options) const;
+  /// The weights file of average i, and its record. `run`: as for checkpoint().
+  FileToSave average_file(size_t i, const std::filesystem::path& folder, const FlatHeader& run, bool durably) const;
   const Exec& exec() const { return exec_; }
+  const ShardLayout& layout() const { return layout_; }
 
  private:
-  void add_batch_changes(FlatHeader& header) const;
+  FlatHeader header_of(const FlatHeader& run, int64_t step) const;
   void check_finite(const std::string& path, const std::vector<ShardArray>& arrays) const;
   Vector<float> average(size_t i) const;
   void keep_plain(const std::vector<std::string>& exclude, const Vector<float>& average) const;

@@ -17,6 +17,7 @@
 #include "train/resume.hpp"
 #include "train/run_report.hpp"
 #include "train/save_steps.hpp"
+#include "train/saver.hpp"
 #include "train/start.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
@@ -78,6 +79,7 @@ class TrainingRun {
     say_what_is_to_come();
     const auto saved_bytes = static_cast<double>(12 * table_.size() + trainer_->averages().most_bytes() * comm_.size());
     limit_.emplace(config_.run.wall_seconds, 1 + saved_bytes / slow_disk_rate);
+    saver_.emplace(comm_, config_, *directory_, *trainer_, header_, *limit_, log_, [&] { parent_.reset(); });
     try {
       if (open_.evaluation) make_missing_evaluation();
       while (!over()) {
@@ -87,7 +89,9 @@ class TrainingRun {
         save_what_is_due();
         if (stop_ != no_stop && (open_.evaluation || !over())) stop();
       }
+      saver_->finish();
     } catch (const Diverged& diverged) {
+      saver_->finish();
       record_divergence(diverged.result);
       throw;
     }
@@ -187,7 +191,7 @@ class TrainingRun {
   void make_step() {
     const Stopwatch clock;
     last_ = in_phase(training_phase, [&] {
-      const StepResult step = trainer_->train_step();
+      const StepResult step = trainer_->train_step(saver_->mine());
       trainer_->exec().fence();
       return step;
     });
@@ -197,6 +201,7 @@ class TrainingRun {
     open_ = {};
     plain_is_finite_ = true;
     report(last_, seconds);
+    saver_->advance(last_.saved);
   }
 
   /// The run's last line in metrics.jsonl, durable. Collective.
@@ -290,6 +295,7 @@ class TrainingRun {
 
   /// Reports that the run ends here, its checkpoint being saved. Collective. Errors: Stopped, in any case.
   void stop() {
+    saver_->finish();
     const double seconds = comm_.max(seconds_since_stop_request());
     directory_->append({{"kind", "stopped"}, {"step", trainer_->step()}, {"signal", name(stop_)}, {"seconds_to_durable", seconds}});
     directory_->make_metrics_durable();
@@ -298,53 +304,8 @@ class TrainingRun {
 
   /// Errors: Diverged, before anything is written.
   void save(bool state) {
-    const Phase phase(checkpoint_phase);
-    const Stopwatch clock;
     if (!trainer_->is_finite()) throw Diverged(last_, "its update made weights or moments that aren't finite");
-    const WriteOptions options{.fsync = config_.checkpoint.fsync, .through_hdf5 = config_.checkpoint.writer == "hdf5", .hints = config_.checkpoint.hints};
-    // Before the checkpoint: what a kill prevents is done again from the one before. A stop alone makes no averages due.
-    if (open_.temporary != OpenEnds::Temporary::checkpoint) save_averages(options);
-    if (config_.checkpoint.fsync) comm_.on_root([&] { directory_->make_metrics_durable(); });  // no checkpoint without its past
-    const auto lock = write_lock(directory_->checkpoints());
-    trainer_->save(directory_->checkpoints(), header_, state, open_, options);
-    comm_.on_root([&] { retire(); });
-    if (state) {
-      limit_->saved(clock.seconds());
-      parent_.reset();
-    }
-    directory_->append({{"kind", "checkpoint"}, {"step", trainer_->step()}, {"state", state}, {"seconds", clock.seconds()}});
-  }
-
-  /// What needn't be kept any more goes. On rank 0.
-  void retire() {
-    const CheckpointConfig& c = config_.checkpoint;
-    const auto found = directory_->retire({.states = c.keep_states, .weights = c.keep_weights, .weights_steps = c.keep_weights_steps}, trainer_->step());
-    const bool all_stay = found == Readers::Found::some || (found == Readers::Found::unknown && c.keep_weights > 0);
-    if (all_stay && !said_that_all_stay_)
-      log_.line(config_.run.directory + (found == Readers::Found::some
-                    ? ": another process reads its checkpoints: none goes until it has ended"
-                    : ": this file system has no locks: checkpoint.keep_weights removes nothing, as nobody can tell who reads"));
-    said_that_all_stay_ = all_stay;
-  }
-
-  /// Held by rank 0: an averaging job may have been told to write there. Collective.
-  std::unique_ptr<FileLock> write_lock(const fs::path& folder) {
-    std::unique_ptr<FileLock> lock;
-    comm_.on_root([&] { lock = lock_to_write(folder, {.seconds = config_.run.lock_seconds, .key = "run.lock_seconds"}); });
-    return lock;
-  }
-
-  void save_averages(const WriteOptions& options) {
-    const OnlineAverages& averages = trainer_->averages();
-    saved_averages_.resize(averages.size());
-    for (const OnlineAverageConfig& config : config_.averages) {
-      const size_t i = averages.find(config);
-      if (!config.save || averages.step(i) == saved_averages_[i]) continue;
-      const fs::path to = directory_->path() / "averages" / folder(spec_of(config));
-      const auto lock = write_lock(to);
-      trainer_->save_average(i, to, header_, options);
-      saved_averages_[i] = averages.step(i);
-    }
+    saver_->save(state, open_);
   }
 
   const Communicator& comm_;
@@ -361,13 +322,12 @@ class TrainingRun {
   std::unique_ptr<Trainer> trainer_;  ///< none when the run is complete
   std::optional<Evaluations> evaluations_;
   std::optional<TimeLimit> limit_;
+  std::optional<Saver> saver_;
   StopRule stop_rule_;
   StopReason stop_ = no_stop;  ///< of the present step, on all ranks alike
   StepResult last_;            ///< of the last step
   OpenEnds open_;              ///< of the present step's checkpoint
   bool plain_is_finite_ = true;  ///< the present step's validation loss, where it has one
-  bool said_that_all_stay_ = false;
-  std::vector<int64_t> saved_averages_;  ///< the step of each average's last weights file
   int64_t final_step_ = 0;  ///< of a complete run, on rank 0
   Speed speed_;  ///< of all steps of this start
   PhaseClock phases_;

@@ -1,4 +1,5 @@
 """What the system may do to files: calls that fail on one rank, full disks, limits, other writers. Nothing hangs, nothing is lost."""
+import errno
 import fcntl
 import os
 import signal
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 import safetensors_file
 from faults import counting, counts, fault
-from runner import ENVIRONMENT, PROGRAM, TINY, digests, end, lawa, metrics, session, start, succeed
+from runner import ENVIRONMENT, PROGRAM, TINY, digests, end, lawa, metrics, numbers, session, start, succeed
 
-RUN = ("train", TINY, "settings.toml", "run.directory=new", "schedule.steps=20", "checkpoint.steps=10", "checkpoint.state_steps=10")
+RUN = ("train", TINY, "settings.toml", "run.directory=new", "schedule.steps=20", "checkpoint.steps=10", "checkpoint.state_steps=10", "checkpoint.tries=1")
 WRITERS = ("direct", "hdf5")
 
 
@@ -36,7 +37,7 @@ def test_a_call_that_fails_on_one_rank_ends_all_and_is_named(place, writer, call
     if writer == "hdf5" and call == "write" and result.code == 0:
         pytest.skip("MPI-IO has one rank write for both")
     assert result.code == 1 and len(result.errors) == 1 and "step_00000010" in result.errors[0], result.err
-    assert os.strerror(getattr(__import__("errno"), error)) in result.errors[0] or writer == "hdf5", result.errors
+    assert os.strerror(getattr(errno, error)) in result.errors[0] or writer == "hdf5", result.errors
     assert not parts()
     succeed(*RUN, ranks=2)
     assert sorted(digests("new")) == [10, 20]
@@ -53,6 +54,20 @@ def test_the_others_work_ends_where_one_rank_has_failed(tmp_path, monkeypatch):
                   "averaging.fsync=false", ranks=2, **fault("EIO", "read", "step1", "1+", 1) | counting(tmp_path / "counts", "step"))
     assert result.code == 1 and len(result.errors) == 1 and "step1.safetensors: can't be read: Input/output error" in result.errors[0]
     assert of(counts(tmp_path / "counts"), "read", 0)[1] < 3 * 2**28 / 2 / 4 and not parts()
+
+
+@pytest.mark.parametrize("call, error, rank", [("open", "EMFILE", 1), ("write", "EIO", 1), ("write", "ENOSPC", 0), ("close", "EIO", 1),
+                                               ("fsync", "EIO", 0), ("rename", "EIO", 0)])
+def test_a_save_that_fails_for_a_while_is_tried_again(place, call, error, rank):
+    succeed(*RUN, "run.directory=quiet", ranks=2)
+    succeed(*RUN, "checkpoint.tries=3", ranks=2, **fault(error, call, "step_00000010", "1", rank))
+    failed = [line for line in metrics("new") if line["kind"] == "save_failed"]
+    assert len(failed) == 1 and "step_00000010" in failed[0]["error"]
+    assert digests("new") == digests("quiet") and not parts()
+    assert numbers("new") == numbers("quiet")
+    ended = lawa(*RUN, "run.directory=other", "checkpoint.tries=2", ranks=2, **fault(error, call, "step_00000010", "1+", rank))
+    assert ended.code == 1 and os.strerror(getattr(errno, error)) in ended.errors[0] and not parts()
+    assert sum(line["kind"] == "save_failed" for line in metrics("other")) == 1
 
 
 @pytest.mark.parametrize("writer", WRITERS)

@@ -1,6 +1,7 @@
 /* A library to preload: one process of a job meets an error, or a signal, at its n-th call of a kind; and calls are counted.
 
-   FAULT        what happens: an errno's name (ENOSPC: the call isn't made), or a signal's (SIGKILL, SIGSTOP: raised before the call)
+   FAULT        what happens: an errno's name (ENOSPC: the call isn't made), a signal's (SIGKILL, SIGSTOP: raised before the call), or
+                HANG: the call never returns
    FAULT_CALL   the calls that it happens to, with commas: open close read write fsync rename unlink truncate allocate mkdir list stat lock
                 (fcntl's) flock mmap. "read" is every call that reads (pread, readv, preadv, aio_read, …), and likewise the others
    FAULT_PATH   only where the path has this in it: the words of an open, the system's own name of a file that is open
@@ -120,6 +121,7 @@ static int fails(const char* call, const char* path) {
     errno = error;
     return 0;
   }
+  while (strcmp(fault, "HANG") == 0) pause();
   errno = number_of(fault, strerrorname_np, 0);
   return 1;
 }

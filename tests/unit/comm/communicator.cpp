@@ -33,16 +33,18 @@ TEST(Communicator, SumsDoublesInTheOrderOfTheRanks) {
   EXPECT_EQ(comm.sum(value(comm.rank())), expected);
 }
 
-TEST(Communicator, ASumTakesTheLargestCodeWithIt) {
+TEST(Communicator, ASumTakesTheLargestCodeAndTheLeastCountWithIt) {
   const auto comm = Communicator::world();
   constexpr std::array order_matters{1e16, -1e16, 1.0};
   const double value = order_matters[static_cast<size_t>(comm.rank() % 3)];
   for (int chosen = 0; chosen < comm.size(); ++chosen) {  // one rank alone has something to say
-    const auto [sum, code] = comm.sum_and_max(value, comm.rank() == chosen ? 3 : 0);
+    const auto [sum, code, count] = comm.exchange(value, comm.rank() == chosen ? 3 : 0, comm.rank() == chosen ? -1 : 5);
     EXPECT_EQ(sum, comm.sum(value));
     EXPECT_EQ(code, 3);
+    EXPECT_EQ(count, -1);
   }
-  EXPECT_EQ(comm.sum_and_max(value, 0).second, 0);
+  EXPECT_EQ(comm.exchange(value, 0, 7).largest, 0);
+  EXPECT_EQ(comm.exchange(value, 0, 7).least, 7);
 }
 
 TEST(Communicator, SumsAndMaximaOfIntegersAreExact) {

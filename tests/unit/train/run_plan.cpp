@@ -86,6 +86,7 @@ TEST(RankMemory, IsSharedOutButForWhatEachRankComputesWith) {
   EXPECT_EQ(one.optimizer, 2 * one.weights) << "the moments: a rank that is alone updates its weights in place";
   EXPECT_NEAR(megabytes(four.optimizer), megabytes(4 * one.weights / 4), 0.1) << "moments, weights and gradients, of a quarter";
   EXPECT_EQ(one.averages + one.snapshots, 0);
+  EXPECT_EQ(one.saves, 3 * one.weights) << "a copy of weights and moments";
   TrainConfig half = config;
   half.precision = "bf16";
   EXPECT_EQ(rank_memory(half, 1, 0).weights, one.weights / 2);
@@ -93,6 +94,11 @@ TEST(RankMemory, IsSharedOutButForWhatEachRankComputesWith) {
   half.averages = {{.window = 3}, {.scheme = "swa"}};
   EXPECT_EQ(rank_memory(half, 1, 4).snapshots, 4 * one.weights);
   EXPECT_EQ(rank_memory(half, 1, 4).averages, 3 * one.weights) << "a float64 sum, and one average while it is evaluated";
+  EXPECT_EQ(rank_memory(half, 1, 4).saves, 5 * one.weights) << "the float64 sum, too; snapshots don't change";
+  half.checkpoint.steps = 1;
+  EXPECT_EQ(rank_memory(half, 1, 4).saves, 10 * one.weights) << "the next one begins before this one is done";
+  half.checkpoint.asynchronous = false;
+  EXPECT_EQ(rank_memory(half, 1, 4).saves, 0);
 }
 
 TEST(SplitEfficiency, IsTheShareOfTheRanksTime) {
