@@ -9,7 +9,8 @@
 #
 # Before the time is over (#SBATCH --signal=B:USR1@120), or when the job is preempted, Slurm signals this shell. The signal goes on as
 # USR1: on TERM srun would end its tasks at once. lawa then writes a durable checkpoint and ends with 4, and the job is queued again;
-# it goes on from that checkpoint. After any other code the job ends with it: 0 done, 1 an error, 3 the run diverged.
+# it goes on from that checkpoint. It is queued again, too, when a rank was lost (200: stopped, or cut off from the others for
+# LAWA_HANG_SECONDS). After any other code the job ends with it: 0 done, 1 an error, 3 the run diverged.
 set -euo pipefail
 : "${SLURM_JOB_ID:?submit this script with sbatch}"
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -56,20 +57,21 @@ stoppable() {
   while kill -0 "$process" 2>/dev/null; do wait "$process" || true; done   # a signal ends wait, not the process
   wait "$process" || code=$?
   trap - USR1 TERM
-  if [[ $code == 4 || $asked$code == yes138 ]]; then again; fi   # 138: USR1 came before anybody listened for it
+  if [[ $code == 4 || $asked$code == yes138 ]]; then again 'stopped, its state is safe'; fi   # 138: USR1 came before anybody listened for it
+  if [[ $code == 200 ]]; then again 'a rank was lost'; fi
   exit "$code"
 }
 
-# again: puts the job back into the queue, unless somebody has cancelled it or it was there often enough.
+# again REASON: puts the job back into the queue, unless somebody has cancelled it or it was there often enough.
 again() {
   local before=${SLURM_RESTART_COUNT:-0} most=${LAWA_REQUEUES:-20}
   [[ $(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T) == RUNNING ]] || return 0
   if ((before < most)); then
-    printf '%s: stopped, its state is safe; queued again (%d of at most %d times)\n' "$SLURM_JOB_NAME" $((before + 1)) "$most"
+    printf '%s: %s; queued again (%d of at most %d times)\n' "$SLURM_JOB_NAME" "$1" $((before + 1)) "$most"
     scontrol requeue "$SLURM_JOB_ID"
     sleep 60   # Slurm ends this shell meanwhile; its exit code would be taken for the next start's
   else
-    printf '%s: stopped, its state is safe; not queued again after %d times (LAWA_REQUEUES)\n' "$SLURM_JOB_NAME" "$most" >&2
+    printf '%s: %s; not queued again after %d times (LAWA_REQUEUES)\n' "$SLURM_JOB_NAME" "$1" "$most" >&2
   fi
 }
 

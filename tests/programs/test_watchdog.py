@@ -18,9 +18,8 @@ HOST = socket.gethostname()
 
 
 def began(run):
-    """Whether it has made a step."""
-    path = Path(run, "metrics.jsonl")
-    return path.exists() and '"train"' in path.read_text()
+    """Whether it has kept a checkpoint."""
+    return any(Path(run, "checkpoints").glob("step_*.json"))
 
 
 def wait_for(ready, seconds=30):
@@ -50,7 +49,7 @@ def test_a_rank_that_is_stopped_is_named(place, rank, ranks):
     finally:
         end(process)
     assert process.returncode == LOST, err
-    assert LIMIT < time.monotonic() - begin < LIMIT + 5
+    assert LIMIT / 2 < time.monotonic() - begin < LIMIT + 8
     assert re.search(rf"lawa: error \[rank \d\]: rank {rank} on {HOST}.*: not heard from for {LIMIT} s \(LAWA_HANG_SECONDS\)", err), err
     if rank > 0:
         assert re.search(rf"rank {rank} on {HOST} \((training|checkpoints|start)", err), err
@@ -60,7 +59,7 @@ def test_a_rank_that_is_stopped_is_named(place, rank, ranks):
 
 def test_a_job_that_is_stopped_as_a_whole_goes_on(place):
     """As Slurm does it with a job that makes room for another one."""
-    words = ("train", TINY, "settings.toml", "run.directory=again", "schedule.steps=60")
+    words = ("train", TINY, "settings.toml", "run.directory=again", "checkpoint.steps=5", "checkpoint.state_steps=20")
     process = start(*words, ranks=2, LAWA_HANG_SECONDS=str(LIMIT))
     try:
         wait_for(lambda: began("again"))
@@ -146,21 +145,30 @@ class TwoHosts:
     def start(self, *words, **variables):
         """A rank on each."""
         options = ["-mca", "plm_rsh_agent", str(self.agent), "-mca", "btl", "self,tcp", "--host", ",".join(self.names), "-np", "2"]
-        command = ["sh", str(self.agent), self.names[0], "mpirun", *options, *(["-x", "LAWA_HANG_SECONDS"]), str(PROGRAM), *map(str, words)]
+        command = ["sh", str(self.agent), self.names[0], "mpirun", *options, "-x", "LAWA_HANG_SECONDS", str(PROGRAM), *map(str, words)]
         return subprocess.Popen(command, env=ENVIRONMENT | variables, text=True, start_new_session=True, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def is_lawa(process):
+    try:
+        return Path(f"/proc/{process}/comm").read_text() == "lawa\n"
+    except OSError:   # it ended while we looked
+        return False
+
+
 def test_a_host_that_is_cut_off_is_named(place, tmp_path):
+    """By both sides, and both end; mpirun itself may go on to wait for the other host."""
     with TwoHosts(tmp_path) as hosts:
         process = hosts.start(*LONG, LAWA_HANG_SECONDS=str(LIMIT))
         try:
             wait_for(lambda: began("long") or process.poll() is not None)
-            assert process.poll() is None, process.communicate()[1]
+            assert process.poll() is None and sum(map(is_lawa, session(process.pid))) == 2
             hosts.cut()
-            begin = time.monotonic()
-            _, err = process.communicate(timeout=60)
+            wait_for(lambda: not any(map(is_lawa, session(process.pid))), LIMIT + 10)
         finally:
+            for one in session(process.pid):
+                os.kill(one, signal.SIGKILL)
+            err = process.stderr.read()
             end(process)
-        assert process.returncode != 0 and time.monotonic() - begin < LIMIT + 30
         assert re.search(rf"lawa: error \[rank 0\]: rank 1 on {hosts.names[1]} .*: not heard from for {LIMIT} s", err), err

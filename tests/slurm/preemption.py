@@ -52,7 +52,7 @@ class Job:
         script = ROOT / "slurm" / "gpt2_large_lawa.sh"
         words = [script, *WORDS, f"schedule.steps={self.steps}", f"run.directory={self.run.name}", self.limit]
         self.number = self.slurm.run(self.folder, "sbatch", "--parsable", f"--nodes={self.slurm.nodes}", *options, *words,
-                                     LAWA_RANKS_PER_NODE=str(2 // self.slurm.nodes), LAWA_ROOT=str(ROOT)).strip()
+                                     LAWA_RANKS_PER_NODE=str(2 // self.slurm.nodes), LAWA_HANG_SECONDS="5", LAWA_ROOT=str(ROOT)).strip()
         return self
 
     def starts(self):
@@ -101,7 +101,12 @@ def by_node_lost(job, draw):
     by_node_down(job, draw)
 
 
-ASK = {"signal": by_signal, "requeue": by_requeue, "node down": by_node_down, "node lost": by_node_lost}
+def by_stopped_rank(job, draw):
+    """Nobody is gone, and one rank doesn't go on: the others say so after LAWA_HANG_SECONDS, and srun ends it a minute later (--wait)."""
+    os.kill(draw.choice(job.slurm.ranks(job.number)), signal.SIGSTOP)
+
+
+ASK = {"signal": by_signal, "requeue": by_requeue, "node down": by_node_down, "node lost": by_node_lost, "rank stopped": by_stopped_rank}
 KINDS = [*ASK, "run.wall_seconds", "time limit"]   # the last two come by themselves
 
 
@@ -150,8 +155,8 @@ def preempted(slurm, folder, kind, times, draw):
 
 
 def check(row):
-    """Who is asked to stop loses nothing. Where a node is down Slurm may kill at once: the steps since the last state at most."""
-    if row["kind"].startswith("node") and "stopped_by" not in row:
+    """Who is asked to stop loses nothing. Where a node is down Slurm may kill at once, and a lost rank asks nobody: the steps since the last state at most."""
+    if row["kind"] in ("node down", "node lost", "rank stopped") and "stopped_by" not in row:
         assert 0 <= row["lost_steps"] <= STATE_STEPS, row
     else:
         assert row["lost_steps"] == 0 and row.get("asked_at_step", 0) <= row["went_on_from"], row

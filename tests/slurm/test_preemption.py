@@ -43,7 +43,7 @@ def waits_for_slurm(kind):
     return pytest.param(kind, marks=pytest.mark.skipif(not FULL, reason="takes more than a minute; LAWA_FULL=1 runs it"))
 
 
-@pytest.mark.parametrize("kind", [waits_for_slurm(kind) if kind == "time limit" else kind for kind in KINDS])
+@pytest.mark.parametrize("kind", [waits_for_slurm(kind) if kind in ("time limit", "rank stopped") else kind for kind in KINDS])
 def test_on_one_node(one_node, kind):
     one_node.check(kind)
 
