@@ -1,5 +1,6 @@
 #include "checkpoint/background_saves.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace lawa {
@@ -16,7 +17,7 @@ BackgroundSaves::BackgroundSaves(const Communicator& comm, const ShardLayout& la
 }
 
 void BackgroundSaves::begin(Save save) {
-  while (under_way_.size() >= most_under_way) {
+  while (under_way_.size() >= most_under_way || shares_a_file(save)) {
     thread_.wait();
     advance(-comm_.max(-mine()));
   }
@@ -26,6 +27,15 @@ void BackgroundSaves::begin(Save save) {
   under_way_.push_back(std::move(one));
   attempt([&] { start(under_way_.back()); });
   if (policy_.wait) finish();
+}
+
+/// A stop may save a step's checkpoint once more, with its state.
+bool BackgroundSaves::shares_a_file(const Save& save) const {
+  return std::ranges::any_of(under_way_, [&](const UnderWay& one) {
+    return std::ranges::any_of(one.save.files, [&](const FileToSave& file) {
+      return std::ranges::count(save.files, file.path, &FileToSave::path) > 0;
+    });
+  });
 }
 
 void BackgroundSaves::finish() {

@@ -62,6 +62,7 @@ class BackgroundSaves {
     Stopwatch clock{};
   };
 
+  bool shares_a_file(const Save& save) const;
   void start(UnderWay& one);
   void go_on(UnderWay& one);
   void give(UnderWay& one, Stage stage, std::function<void()> job);

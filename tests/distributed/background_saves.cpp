@@ -60,6 +60,15 @@ TEST_F(Saves, AreOfTheNumbersAtTheirBeginning) {
   EXPECT_FALSE(parts());
 }
 
+TEST_F(Saves, OfTheSameFileWaitForEachOther) {
+  BackgroundSaves saves(comm, layout, {.fsync = false}, {});
+  saves.begin(save_of(1, test::shard_of(values(3), layout)));
+  saves.begin(save_of(1, test::shard_of(values(1), layout)));
+  EXPECT_EQ(done, std::vector<int64_t>{1});
+  saves.finish();
+  EXPECT_EQ(file(1), as_written_at_once(1));
+}
+
 TEST_F(Saves, AreDoneAtOnceWhereNobodyGoesOn) {
   for (const bool through_hdf5 : {false, true}) {
     const auto local = test::shard_of(values(7), layout);

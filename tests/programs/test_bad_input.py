@@ -185,7 +185,7 @@ CASES = {
                                   ["m.safetensors: is a safetensors file, not a weights file of this program"]),
     "safetensors to evaluate": (write("m.safetensors", SAFETENSORS), ["evaluate", "m.safetensors"], ["m.safetensors: doesn't say which model it is of"]),
     "an index of shards to evaluate": (write("model.safetensors.index.json", '{"weight_map": {}}'), ["evaluate", "model.safetensors.index.json"],
-                                       ["model.safetensors.index.json: is an index of a model's shards (JSON)"]),
+                                       ["model.safetensors.index.json: names no tensor"]),
     "a pointer to weights": (write("p.h5", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), ["evaluate", "p.h5"],
                              ["p.h5: is a Git LFS pointer", "git lfs pull"]),
     "too few checkpoints for the window": (nothing, average("run", "averaging.window=13"), ["averaging.window", "13", "12"]),

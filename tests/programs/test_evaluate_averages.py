@@ -85,7 +85,7 @@ def refused(*words, says, ranks=2):
     (["run", "averaging.window=[]"], ["averaging.window (command line)"]),
     (["run", "averaging.scheme=median"], ["averaging.scheme (command line)", "median"]),
     (["run", "averaging.weights=[1, 2]"], ["averaging.weights (command line)", "means nothing to lawa"]),
-    (["run", "averaging.fsync=false"], ["unknown key averaging.fsync (command line)"]),
+    (["run", "averaging.fsync=false"], ["averaging.fsync (command line): is a key of lawa average, not of lawa evaluate"]),
     (["averaging.window=2"], ["name weights files or folders"]),
     ([weights(50), weights(60), weights(60), "averaging.window=2"], ["two of the checkpoints have step 60"]),
     (["run", "averaging.window=2", "data.validation=none.bin"], ["data.validation (command line)", "none.bin"]),

@@ -143,7 +143,7 @@ TEST_F(Start, ABranchNeedsTheStateBesideItsWeights) {
   comm_.on_root([&] { fs::remove(state_path(folder, 10)); });
   TrainConfig branch = second();
   branch.start.checkpoint = weights_path(folder, 10).string();
-  EXPECT_THAT(error_of([&] { run(comm_, branch); }), AllOf(HasSubstr("step_00000010.state.h5"), HasSubstr("doesn't exist")));
+  EXPECT_THAT(error_of([&] { run(comm_, branch); }), AllOf(HasSubstr("step_00000010.state.h5"), HasSubstr("step 10 has weights only")));
 }
 
 TEST_F(Start, WeightsAloneBeginANewRun) {

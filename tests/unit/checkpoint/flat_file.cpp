@@ -65,7 +65,7 @@ int64_t bytes_read() {
 }
 
 TEST_F(FlatFiles, ChecksumsAreReadOnceWhenAFileIsOpened) {
-  constexpr int64_t many = int64_t{1} << 25, bytes_of_sums = 8 * many / block_size;
+  constexpr int64_t many = int64_t{1} << 26, bytes_of_sums = 8 * many / block_size;
   const fs::path large = weights_path(folder.path(), 11);
   const PlacedFile file = lay_out_flat_file(large, test::tiny_header(many, 11), {{"weights"}});
   const FileRecord record = seal_flat_file(file, {{"weights", std::vector<uint64_t>(bytes_of_sums / 8, 7)}}, false);

@@ -244,7 +244,7 @@ TEST(ModelConfig, RefusesChannelsThatDoNotSplitIntoHeads) {
 }
 
 TEST(ModelConfig, NamesTheKeyOfAWrongValue) {
-  for (const std::string word : {"gelu=relu", "layers=0", "vocabulary=65537", "architecture=llama"})
+  for (const std::string word : {"gelu=relu", "layers=0", "vocabulary=16777217", "architecture=llama"})
     EXPECT_TRUE(refuses<ModelConfig>(word));
 }
 
