@@ -74,7 +74,7 @@ needed "${programs[@]}" "$launcher" "$(command -v orted)" "${plugins[@]}" | whil
 done
 
 cp "$root/tests/gpu/run.sh" "$root/tests/benchmark/pytorch.py" "$pack"
-cp "$root/tests/parity/golden.h5" "$pack/tests/parity"
+cp "$root"/tests/parity/{golden,gpt_neox}.h5 "$pack/tests/parity"
 cp "$root"/experiments/models/{small,tiny}.toml "$pack/models"
 "$python" "$root/data/prepare.py" "$root"/README.md "$root"/*/README.md --tokenizer bytes --validation-fraction 0.2 \
   --output "$pack/tokens" >/dev/null

@@ -52,7 +52,7 @@ def test_a_rank_that_is_stopped_is_named(place, rank, ranks):
     assert LIMIT / 2 < time.monotonic() - begin < LIMIT + 8
     assert re.search(rf"lawa: error \[rank \d\]: rank {rank} on {HOST}.*: not heard from for {LIMIT} s \(LAWA_HANG_SECONDS\)", err), err
     if rank > 0:
-        assert re.search(rf"rank {rank} on {HOST} \((training|checkpoints|start)", err), err
+        assert re.search(rf"rank {rank} on {HOST} \((training|checkpoints|start|communication|between)", err), err
         assert err.count("lawa: error") == 1, err
     succeed("inspect", "long")   # and nothing is lost
 
