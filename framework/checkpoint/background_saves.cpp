@@ -56,10 +56,10 @@ void BackgroundSaves::advance(int64_t of_all) {
     });
   while (!under_way_.empty() && under_way_.front().stage == Stage::naming && under_way_.front().job <= of_all) {
     const auto done = std::move(under_way_.front().save.done);
-    const double seconds = under_way_.front().clock.seconds();
+    const double seconds = under_way_.front().clock.seconds(), worked = under_way_.front().worked;
     under_way_.pop_front();
     failures_ = 0;
-    done(seconds);
+    done(seconds, worked);
   }
   attempt([&] {
     for (UnderWay& one : under_way_)
@@ -101,7 +101,11 @@ void BackgroundSaves::go_on(UnderWay& one) {
 
 void BackgroundSaves::give(UnderWay& one, Stage stage, std::function<void()> job) {
   one.stage = stage;
-  one.job = thread_.give(std::move(job));
+  one.job = thread_.give([&one, job = std::move(job)] {
+    const Stopwatch clock;
+    job();
+    one.worked += clock.seconds();
+  });
 }
 
 void BackgroundSaves::name_files(UnderWay& one) {
@@ -121,7 +125,7 @@ void BackgroundSaves::attempt(const std::function<void()>& work) {
     for (UnderWay& one : under_way_) one.files.clear();
     if (++failures_ >= policy_.tries || error.exit_code != exit_error) throw;
     policy_.failed(error.what());
-    const auto pause = std::chrono::milliseconds(250 << failures_);
+    const auto pause = std::chrono::milliseconds(250 << std::min<int64_t>(failures_, 6));
     for (UnderWay& one : under_way_) give(one, Stage::waiting, [pause] { std::this_thread::sleep_for(pause); });
   }
 }

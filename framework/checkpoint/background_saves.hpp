@@ -26,13 +26,14 @@ struct Save {
   std::vector<FileToSave> files;
   std::function<void()> before_names = [] {};   ///< on rank 0, before the first file gets its name; plain calls only
   std::function<void()> behind_names = [] {};   ///< on rank 0, when all have got theirs; plain calls only
-  std::function<void(double)> done = [](double) {};  ///< on all ranks, seconds after it began. May be collective.
+  /// On all ranks: seconds since it began, and those that this rank's thread has worked at it. May be collective.
+  std::function<void(double, double)> done = [](double, double) {};
 };
 
 /// How saves go on.
 struct SavePolicy {
   bool wait = false;   ///< each is done when begin() returns, and nothing is copied; as it always is through HDF5
-  int64_t tries = 1;   ///< of each save, before its error is thrown; behind a failed one is a pause of 1/2 s, 1 s, 2 s …
+  int64_t tries = 1;   ///< of each save, before its error is thrown; behind a failed one is a pause of 1/2 s, 1 s, … 16 s
   std::function<void(const std::string&)> failed = [](const std::string&) {};  ///< on all ranks; a try's error, when another one follows
 };
 
@@ -60,6 +61,7 @@ class BackgroundSaves {
     Stage stage = Stage::waiting;
     int64_t job = 0;                                   ///< that ends this stage
     Stopwatch clock{};
+    double worked = 0;                                 ///< seconds of this rank's thread
   };
 
   bool shares_a_file(const Save& save) const;

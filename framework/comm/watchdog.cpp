@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "core/activity.hpp"
+#include "core/byte_file.hpp"
 #include "core/error.hpp"
 #include "core/timer.hpp"
 
@@ -162,14 +163,15 @@ Watchdog::Watchdog(MPI_Comm comm, double seconds, std::function<void(const std::
   int size = 1;
   MPI_Comm_rank(comm, &rank_);
   MPI_Comm_size(comm, &size);
-  if (size == 1 || seconds == 0) return;
+  MPI_Bcast(&seconds_, 1, MPI_DOUBLE, 0, comm);  // launchers don't give the environment to every host
+  if (size == 1 || seconds_ == 0) return;
   std::array<char, 64> host{};
   ::gethostname(host.data(), host.size() - 1);
   std::vector<std::array<char, 64>> hosts(static_cast<size_t>(size));
   MPI_Allgather(host.data(), 64, MPI_CHAR, hosts.data(), 64, MPI_CHAR, comm);
   for (const auto& name : hosts) hosts_.emplace_back(name.data());
   int listener = -1;
-  if (rank_ == 0)
+  if (rank_ == 0 && static_cast<size_t>(size) < files_to_open() / 2)  // it has a connection with each
     if (const auto made = listen_somewhere()) std::tie(listener, addresses_) = *made;
   addresses_ = broadcast(comm, addresses_);
   if (addresses_.empty()) return;
@@ -242,7 +244,10 @@ void Watchdog::watch_all(int listener) {
     ready(listener, POLLIN, interval(seconds_));
     while (ready(listener, POLLIN, 0)) {
       const int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-      if (accepted < 0) break;
+      if (accepted < 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        break;
+      }
       strangers.emplace_back(accepted);
     }
     std::erase_if(strangers, [&](Socket& stranger) {
@@ -305,7 +310,7 @@ void Watchdog::report() {
   OwnSigns own(token, rank_);
   Socket socket(-1);
   double silent = 0;
-  bool ever = false;
+  bool ever = false;  // rank 0 has answered; who else listens there may never do so
   const auto listen = [&] {  // false: there is nobody at the other end
     Answer answer = 0;
     if (!ready(socket.descriptor(), POLLIN, interval(seconds_))) return true;
@@ -331,8 +336,13 @@ void Watchdog::report() {
       if (at_once || ready(trial.descriptor(), POLLOUT, interval(seconds_))) socket = std::move(trial);
     }
     if (socket.descriptor() >= 0) {
-      const bool sent = ::send(socket.descriptor(), &sign, sizeof sign, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof sign || errno == EAGAIN;
-      if (!sent || !listen()) socket = Socket(-1);
+      const ssize_t sent = ::send(socket.descriptor(), &sign, sizeof sign, MSG_NOSIGNAL | MSG_DONTWAIT);
+      const bool there = sent == sizeof sign || (sent < 0 && errno == EAGAIN);
+      if (!there || !listen()) socket = Socket(-1);
+      if (!ever && silent > 5 * interval(seconds_)) {
+        socket = Socket(-1);
+        silent = 0;
+      }
     }
     if (ever && silent > seconds_)
       return lost_(concat("rank 0 on ", hosts_[0], ": not heard from for ", rounded(silent),

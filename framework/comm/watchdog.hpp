@@ -18,7 +18,7 @@ double hang_seconds();
 class Watchdog {
  public:
   /// `lost` is called on a thread of its own, on whichever ranks notice; its words name ranks, hosts and what they were at. It should end the
-  /// process. Collective. Nothing is watched on one rank, or with 0 seconds.
+  /// process. Collective; rank 0's seconds count. Nothing is watched on one rank, with 0 seconds, or where rank 0 may open too few sockets.
   Watchdog(MPI_Comm comm, double seconds, std::function<void(const std::string&)> lost);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;

@@ -63,7 +63,7 @@ FileLock::FileLock(const std::filesystem::path& path, End end, const LockPatienc
     LAWA_CHECK(clock.seconds() < patience.seconds, held, waited, "; wait for it or end it");
     if (waited.empty() && patience.say) patience.say(concat(held, "; waiting up to ", patience.seconds, " s for it (", patience.key, ")"));
     waited = concat(", for ", patience.seconds, " s now (", patience.key, ")");
-    stop_if_requested();
+    if (patience.stops) stop_if_requested();
     note_change();
     std::this_thread::sleep_for(try_again_after);
   }

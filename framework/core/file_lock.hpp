@@ -14,6 +14,7 @@ struct LockPatience {
   double seconds = 0;                                    ///< 0: not at all
   std::string key = {};                                  ///< of the config, that says so
   std::function<void(const std::string&)> say = {};      ///< is told that it waits, and for whom; and where there are no locks
+  bool stops = true;                                     ///< a request to stop ends the waiting
 };
 
 /// Holds a lock file as long as it lives; a process that ends, however it does, leaves no lock behind. Its holder's host, process and

@@ -16,7 +16,11 @@ WriteOptions options_of(const CheckpointConfig& config) {
 SavePolicy policy_of(const CheckpointConfig& config, const RunDirectory& directory, Log& log) {
   const auto failed = [&](const std::string& error) {
     log.line("a save failed, and is tried again: " + error);
-    directory.append({{"kind", "save_failed"}, {"error", error}});
+    try {
+      directory.append({{"kind", "save_failed"}, {"error", error}});
+    } catch (const Error& other) {  // the same disk, perhaps
+      log.line(other.what());
+    }
   };
   return {.wait = !config.asynchronous, .tries = config.tries, .failed = failed};
 }
@@ -55,8 +59,8 @@ void Saver::save(bool state, const OpenEnds& open) {
   save.behind_names = [this, step, readers, &c = config_.checkpoint] {
     *readers = directory_.retire({.states = c.keep_states, .weights = c.keep_weights, .weights_steps = c.keep_weights_steps}, step);
   };
-  save.done = [this, step, state, readers](double seconds) {
-    report(step, state, seconds);
+  save.done = [this, step, state, readers](double seconds, double worked) {
+    report(step, state, seconds, worked);
     if (comm_.root()) report_readers(*readers);
   };
   saves_.begin(std::move(save));
@@ -77,14 +81,15 @@ Saver::Lock Saver::lock(const fs::path& folder) {
   Lock held;
   comm_.on_root([&] {
     held = locks_[folder].lock();
-    if (!held) locks_[folder] = held = lock_to_write(folder, {.seconds = config_.run.lock_seconds, .key = "run.lock_seconds"});
+    if (!held) locks_[folder] = held = lock_to_write(folder, {.seconds = config_.run.lock_seconds, .key = "run.lock_seconds", .stops = false});
   });
   return held;
 }
 
-void Saver::report(int64_t step, bool state, double seconds) {
+void Saver::report(int64_t step, bool state, double seconds, double worked) {
   if (state) {
-    limit_.saved(comm_.max(seconds));
+    const int at_a_time = config_.checkpoint.asynchronous ? 2 : 1;  // a stop may come while one is under way
+    limit_.saved(at_a_time * comm_.max(worked));
     state_saved_();
   }
   directory_.append({{"kind", "checkpoint"}, {"step", step}, {"state", state}, {"seconds", seconds}});

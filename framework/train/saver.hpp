@@ -33,7 +33,7 @@ class Saver {
  private:
   using Lock = std::shared_ptr<FileLock>;
   Lock lock(const std::filesystem::path& folder);
-  void report(int64_t step, bool state, double seconds);
+  void report(int64_t step, bool state, double seconds, double worked);
   void report_readers(Readers::Found found);
 
   const Communicator& comm_;

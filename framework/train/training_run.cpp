@@ -91,7 +91,7 @@ class TrainingRun {
       }
       saver_->finish();
     } catch (const Diverged& diverged) {
-      saver_->finish();
+      finish_what_can_be_saved();
       record_divergence(diverged.result);
       throw;
     }
@@ -290,6 +290,14 @@ class TrainingRun {
       save(state);
       stop_ = static_cast<StopReason>(comm_.max(static_cast<int64_t>(stop_request())));
       if (stop_ != no_stop && !state) return save_what_is_due();
+    }
+  }
+
+  void finish_what_can_be_saved() {
+    try {
+      saver_->finish();
+    } catch (const Error& error) {
+      log_.line(std::string("a save failed: ") + error.what());
     }
   }
 

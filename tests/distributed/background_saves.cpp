@@ -28,8 +28,9 @@ class Saves : public testing::Test {
   Save save_of(int64_t step, const Vector<float>& local, const std::string& name = "weights") {
     Save save;
     save.files.push_back({folder / (name + std::to_string(step)), test::tiny_header(size, step), {{"weights", local}}, [](const FileRecord&) {}});
-    save.done = [this, step](double seconds) {
-      EXPECT_GE(seconds, 0);
+    save.done = [this, step](double seconds, double worked) {
+      EXPECT_GE(seconds, worked);
+      EXPECT_GE(worked, 0);
       done.push_back(step);
     };
     return save;
