@@ -183,11 +183,18 @@ Watchdog::Watchdog(MPI_Comm comm, double seconds, std::function<void(const std::
 }
 
 Watchdog::~Watchdog() {
-  ends_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+  }
+  ended_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
 namespace {
+
+/// In which ranks find each other; later they look less often.
+constexpr double first_seconds = 10;
 
 /// How often a sign is given, and how long anything is waited for in one go.
 double interval(double seconds) { return std::min(1.0, seconds / 10); }
@@ -211,6 +218,12 @@ bool read_signs(int descriptor, uint64_t token, std::optional<Sign>& last) {
 }
 
 }  // namespace
+
+void Watchdog::rest(bool know_each_other) const {
+  const double seconds = know_each_other ? interval(seconds_) : std::min(interval(seconds_), 0.02);
+  std::unique_lock lock(mutex_);
+  ended_.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return ends_.load(); });
+}
 
 void Watchdog::watch_all(int listener) {
   const Socket listening(listener);
@@ -240,14 +253,13 @@ void Watchdog::watch_all(int listener) {
     ends_ = true;
   };
 
+  const Stopwatch since_start;
+  bool all_watched = false;
   for (Turns turns(2 * interval(seconds_)); !ends_;) {
-    ready(listener, POLLIN, interval(seconds_));
+    rest(all_watched || since_start.seconds() > first_seconds);
     while (ready(listener, POLLIN, 0)) {
       const int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-      if (accepted < 0) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        break;
-      }
+      if (accepted < 0) break;
       strangers.emplace_back(accepted);
     }
     std::erase_if(strangers, [&](Socket& stranger) {
@@ -281,10 +293,11 @@ void Watchdog::watch_all(int listener) {
       longest = std::max(longest, other.silent);
       if (++silent_ranks <= 8) silent += (silent.empty() ? "" : ", ") + named(static_cast<int64_t>(rank), other.sign);
     }
+    all_watched = watched == std::ssize(hosts_);
     if (silent_ranks > 0) {
       if (silent_ranks > 8) silent += concat(" and ", silent_ranks - 8, " more");
       give_up(concat(silent, ": not heard from for ", rounded(longest), " (LAWA_HANG_SECONDS): stopped, or cut off from ", hosts_[0]));
-    } else if (watched == std::ssize(hosts_) && idle > seconds_) {
+    } else if (all_watched && idle > seconds_) {
       std::string late;
       int64_t late_ranks = 0;
       for (size_t rank = 0; rank < others.size(); ++rank) {
@@ -313,7 +326,7 @@ void Watchdog::report() {
   bool ever = false;  // rank 0 has answered; who else listens there may never do so
   const auto listen = [&] {  // false: there is nobody at the other end
     Answer answer = 0;
-    if (!ready(socket.descriptor(), POLLIN, interval(seconds_))) return true;
+    if (!ready(socket.descriptor(), POLLIN, 0)) return true;
     if (::recv(socket.descriptor(), &answer, sizeof answer, MSG_DONTWAIT) != sizeof answer) return false;
     if (answer == ~token) lost_("");
     if (answer != token) ends_ = true;
@@ -321,8 +334,8 @@ void Watchdog::report() {
     return ever = true;
   };
   Turns turns(2 * interval(seconds_));
+  const Stopwatch since_start;
   for (size_t next = 0; !ends_;) {
-    const Stopwatch turn;
     const double passed = turns.next();
     const Sign sign = own.next(passed);
     silent += passed;
@@ -333,7 +346,7 @@ void Watchdog::report() {
       ::inet_pton(AF_INET, addresses[next++ % addresses.size()].c_str(), &there.sin_addr);
       Socket trial(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
       const bool at_once = ::connect(trial.descriptor(), reinterpret_cast<struct sockaddr*>(&there), sizeof there) == 0;
-      if (at_once || ready(trial.descriptor(), POLLOUT, interval(seconds_))) socket = std::move(trial);
+      if (at_once || ready(trial.descriptor(), POLLOUT, 0.1)) socket = std::move(trial);
     }
     if (socket.descriptor() >= 0) {
       const ssize_t sent = ::send(socket.descriptor(), &sign, sizeof sign, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -347,7 +360,7 @@ void Watchdog::report() {
     if (ever && silent > seconds_)
       return lost_(concat("rank 0 on ", hosts_[0], ": not heard from for ", rounded(silent),
                           " (LAWA_HANG_SECONDS): stopped, or cut off from ", hosts_[static_cast<size_t>(rank_)]));
-    while (!ends_ && turn.seconds() < interval(seconds_)) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    rest(ever || since_start.seconds() > first_seconds);
   }
   const Sign goodbye = own.last();
   if (socket.descriptor() >= 0) ::send(socket.descriptor(), &goodbye, sizeof goodbye, MSG_NOSIGNAL | MSG_DONTWAIT);

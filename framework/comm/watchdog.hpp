@@ -5,7 +5,9 @@
 #include <mpi.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,6 +27,7 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
 
  private:
+  void rest(bool know_each_other) const;  ///< until the next turn, or the end
   void watch_all(int listener);  ///< rank 0's
   void report();                 ///< the others'
 
@@ -34,6 +37,8 @@ class Watchdog {
   std::vector<std::string> hosts_{};  ///< of all ranks
   std::string addresses_{};           ///< where rank 0 listens: token, port, IPv4 addresses
   std::atomic<bool> ends_ = false;
+  mutable std::mutex mutex_{};
+  mutable std::condition_variable ended_{};
   std::thread thread_{};              ///< last: it uses all of the others
 };
 
