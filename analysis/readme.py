@@ -173,7 +173,9 @@ def averaging():
 def online():
     """tests/benchmark/online.jsonl in a sentence."""
     line = json.loads((ROOT / "tests" / "benchmark" / "online.jsonl").read_text())
-    return (f"One LAWA and one EMA inside the run cost {100 * (line['ratio'] - 1):.1f} % of a step of {line['step_tokens']:,} tokens "
+    cost = f"{100 * (line['ratio'] - 1):.1f} %".replace("-", "−")
+    words = cost if line["ratio"] > 1 else f"nothing that could be measured ({cost})"
+    return (f"One LAWA and one EMA inside the run cost {words} of a step of {line['step_tokens']:,} tokens "
             f"({1000 * line['seconds_without']:.1f} ms, the median of {line['steps']} steps each).")
 
 

@@ -1,4 +1,4 @@
-// A run's folder: config.toml, provenance.json, metrics.jsonl, checkpoints/, run.lock.
+// A run's folder: config.toml, provenance.json, metrics.jsonl, checkpoints/, run.lock, readers.lock.
 #pragma once
 #include <filesystem>
 #include <functional>

@@ -13,13 +13,13 @@ inline constexpr const char* exit_codes =
     "Exit codes, the same on every rank: 0 done, 1 an error, 3 the run diverged (its metrics.jsonl ends with the step), or weights\n"
     "that were evaluated, or their loss, aren't finite, 4 stopped on request: SIGUSR1, SIGTERM or SIGINT on any rank, or run.wall_seconds;\n"
     "200 a rank is stopped, stuck or cut off from the others for LAWA_HANG_SECONDS (600; 0: they wait for ever). After 4 and 200 the same\n"
-    "command goes on. A second SIGINT ends it at once.\n"
+    "command goes on (average: with averaging.skip_existing=true; evaluate begins again). A second SIGINT ends it at once.\n"
     "Open MPI's mpirun passes SIGUSR1 on, and ends with 4 too; after SIGTERM or SIGINT it sends SIGTERM to the ranks only when\n"
     "OMPI_MCA_odls_base_sigkill_timeout seconds (1) have passed, SIGKILL as many later, and ends with 1.";
 
 struct Arguments {
   ConfigSource source;              ///< the .toml files in their order, then the key=value words
-  std::vector<std::string> places;  ///< everything else: .h5 files and folders
+  std::vector<std::string> places;  ///< everything else: weights files and folders
   bool help = false;
   bool option = false;              ///< the command's own option was given
 };

@@ -22,11 +22,11 @@ struct Command {
 constexpr Command commands[] = {
     {"train", "train a model, or go on with a run", lawa::train_command, lawa::train_keys, true},
     {"plan", "what a run takes, before it starts: memory, disk, hours", lawa::plan_command, lawa::plan_keys, false, "--json"},
-    {"average", "average checkpoints of a run (LAWA and its kin)", lawa::average_command, lawa::average_keys, true, "--rebuild"},
+    {"average", "average checkpoints: of a run, of several, of any safetensors model (LAWA and its kin)", lawa::average_command, lawa::average_keys, true, "--rebuild"},
     {"evaluate", "validation loss of weights files, or of averages of them", lawa::evaluate_command, lawa::evaluate_keys, true},
     {"doctor", "is this machine set up right? each problem with its remedy", lawa::doctor_command, lawa::doctor_keys, false, "--json",
      lawa::let_mpi_start},
-    {"inspect", "a weights file's table, config and provenance as JSON", lawa::inspect_command, lawa::inspect_keys, false},
+    {"inspect", "a weights file's header as JSON; reads and verifies all of it", lawa::inspect_command, lawa::inspect_keys, false},
 };
 
 void print_usage() {
