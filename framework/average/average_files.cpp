@@ -43,6 +43,8 @@ Json describe_average(const PlannedFile& file, const std::vector<Source>& source
   Json description = describe(spec, std::ssize(file.average.members));
   description["members"] = members;
   if (file.precision != "fp32") description["precision"] = file.precision;
+  const bool some_lack = std::ranges::any_of(sources, [](const Source& source) { return !source.partial.empty(); });
+  if (some_lack && file.missing != "refuse") description["missing"] = file.missing;
   return description;
 }
 
@@ -60,14 +62,14 @@ PlannedFile described_average(const Json& description, const std::string& place)
 
 std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std::vector<Average>& plan,
                                        const std::vector<Source>& sources, const fs::path& destination,
-                                       const std::string& precision) {
+                                       const std::string& precision, const std::string& missing) {
   const bool grid = config.window.size() > 1 || config.stride.size() > 1;
   std::vector<PlannedFile> files;
   for (const Average& average : plan) {
     const AverageSpec place{.scheme = average.spec.scheme, .window = average.spec.window, .stride = average.spec.stride};
     const fs::path folder = grid ? destination / lawa::folder(place) : destination;
     const int64_t step = source_of(average.members.back(), sources).own_step();
-    files.push_back({average, folder / (checkpoint_name(step) + format_of(sources.back().path).ending), precision});
+    files.push_back({average, folder / (checkpoint_name(step) + format_of(sources.back().path).ending), precision, missing});
   }
   return files;
 }
@@ -77,7 +79,7 @@ namespace {
 /// Of two descriptions, what decides: a file that was written before may say less of the rest.
 bool is_same_average(const Json& a, const Json& b) {
   const auto same = [&](const char* key) { return a.value(key, Json()) == b.value(key, Json()); };
-  return a.is_object() && std::ranges::all_of(std::vector{"scheme", "window", "stride", "members", "precision"}, same);
+  return a.is_object() && std::ranges::all_of(std::vector{"scheme", "window", "stride", "members", "precision", "missing"}, same);
 }
 
 }  // namespace

@@ -10,12 +10,13 @@ struct PlannedFile {
   Average average;
   std::filesystem::path path;  ///< folder/step_…, of the sources' format
   std::string precision;
+  std::string missing = "refuse";  ///< what becomes of tensors that not all sources hold
 };
 
 std::vector<Average> averages_of(std::span<const PlannedFile> files);
 
 /// What an average's file says it is made from: describe() with the stride 0 where the members lie unevenly, each member's step,
-/// weight and digest; a precision other than fp32.
+/// weight and digest; a precision other than fp32; `missing`, where there are such tensors.
 Json describe_average(const PlannedFile& file, const std::vector<Source>& sources);
 /// The average of a description: its scheme, members and precision. Errors: it isn't one; it names a scheme that there isn't.
 PlannedFile described_average(const Json& description, const std::string& place);
@@ -23,7 +24,7 @@ PlannedFile described_average(const Json& description, const std::string& place)
 /// Where the averages of a plan belong: in `destination` itself, or, of a grid, in its folders lawa_k005_nu000200 ….
 std::vector<PlannedFile> planned_files(const AveragingConfig& config, const std::vector<Average>& plan,
                                        const std::vector<Source>& sources, const std::filesystem::path& destination,
-                                       const std::string& precision = "fp32");
+                                       const std::string& precision = "fp32", const std::string& missing = "refuse");
 
 /// Of planned files, those that aren't there yet. On one rank. Errors: one is there and may not be (averaging.skip_existing), or is
 /// another average.

@@ -61,7 +61,7 @@ std::vector<std::string> write_group(const Communicator& comm, const AveragingOu
                             read_back.wrote(i, range);
                             written += std::ssize(values) * bytes_of(format);
                           },
-                          beyond(format, *used[0].table)};
+                          beyond(format, *used[0].table, by_own_step(used))};
   const auto check_folders = [&](bool now) { std::ranges::for_each(locks, [&](const auto& lock) { lock->check(now); }); };
   try {
     comm.together([&] {
@@ -170,7 +170,7 @@ std::string rebuilt_digest(const Communicator& comm, const AveragingOutput& opti
     SourceReaders readers(used, options.allow_nonfinite);
     const AveragingPiece io{[&](int64_t step, Range range, std::span<float> out) { readers.read(step, range, out); },
                             [&](size_t, Range, std::span<const float> values) { add_checksums(values, format, sums); },
-                            beyond(format, *used[0].table)};
+                            beyond(format, *used[0].table, [&](int64_t) { return place; })};
     for_each_piece(comm, owned_range(comm, used[0].table->size()),
                    piece_elements(order, options.memory_bytes, block_size, most_elements),
                    [&](Range range) { average_piece(plan, order, range, rounding_to(format), io); });

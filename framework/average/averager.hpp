@@ -17,13 +17,13 @@ struct AveragingOutput {
 template <class Visitor>
 void visit_numbers(AveragingOutput& c, Visitor&& v) {
   v("precision", c.precision, "of the averages; sums are float64 in any case, and rounded once", one_of({"fp32", "bf16", "fp16"}));
-  v("missing", c.missing, "tensors that not all checkpoints hold: refuse, keep (the newest that there is) or drop",
-    one_of({"refuse", "keep", "drop"}));
   v("allow_nonfinite", c.allow_nonfinite, "average checkpoints that hold NaN or infinity");
 }
 template <class Visitor>
 void visit(AveragingOutput& c, Visitor&& v) {
   visit_numbers(c, v);
+  v("missing", c.missing, "tensors that not all checkpoints hold: refuse, keep (the newest that there is) or drop",
+    one_of({"refuse", "keep", "drop"}));
   v("max_shard_size", c.max_shard_size, "of a model's folder: the most bytes a file, \"5GB\" say; \"\": files as the newest checkpoint's");
   v("verify", c.verify, "read what was written back and verify it, before it gets its name");
   v("fsync", c.fsync, "make each file durable before it gets its name");

@@ -1,6 +1,7 @@
 #include "average/averages_in_memory.hpp"
 
-#include <optional>
+#include <algorithm>
+#include <exception>
 
 #include "average/pieces.hpp"
 #include "checkpoint/shard_file.hpp"
@@ -26,6 +27,7 @@ void for_each_average(const Communicator& comm, const AveragingOutput& options, 
   const ShardLayout layout(sources[0].table->size(), comm.rank(), comm.size());
   log.line(detail::work_text(order, plan.size(), layout.local_size()));
   const NumberFormat format = format_of_precision(options.precision);
+  std::exception_ptr outside;  // of this rank's numbers; the others hear of it before anybody goes on
   const AveragingPiece io{
       [&](int64_t step, Range range, std::span<float> out) {
         comm.together([&] {
@@ -35,13 +37,22 @@ void for_each_average(const Communicator& comm, const AveragingOutput& options, 
         });
       },
       [&](size_t i, Range, std::span<const float> values) {
+        comm.together([&] {
+          if (outside) std::rethrow_exception(outside);
+        });
         std::vector<uint64_t> sums;
         detail::for_each_piece({0, std::ssize(values)}, detail::most_elements, [&](Range piece) {
           detail::add_checksums(values.subspan(static_cast<size_t>(piece.begin), static_cast<size_t>(piece.size())), format, sums);
         });
         use({header_of(comm, files[i], sources), values, detail::joint_digest(comm, sums)});
       },
-      detail::beyond(format, *sources[0].table)};
+      [&](int64_t step, int64_t element, double number) {
+        try {
+          detail::beyond(format, *sources[0].table, detail::by_own_step(sources))(step, element, number);
+        } catch (const Error&) {
+          outside = std::current_exception();
+        }
+      }};
   average_piece(plan, order, detail::owned_range(comm, sources[0].table->size()), detail::rounding_to(format), io);
 }
 

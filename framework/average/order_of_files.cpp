@@ -136,12 +136,12 @@ FileOrder by_place_with_equal(const std::vector<fs::path>& files, const std::vec
   if (fall == steps.end()) return by_place(places(files.size()), "some files name the same step: their places in the list count");
   const auto at = static_cast<size_t>(fall - steps.begin());
   fail(__FILE__, __LINE__, files[at].string(), " stands before ", files[at + 1].string(), " in the list, against their steps (", steps[at], ", ",
-       steps[at + 1], "), and some files name the same step: are they of two runs? ", as_listed_remedy);
+       steps[at + 1], "), and some files name the same step: are they of two runs? averaging.any_run=true averages those of one step together; ", as_listed_remedy);
 }
 
 }  // namespace
 
-FileOrder order_of(const std::vector<fs::path>& files, bool as_listed) {
+FileOrder order_of(const std::vector<fs::path>& files, bool as_listed, bool may_share) {
   if (as_listed) return by_place(places(files.size()), "their places in the list count (averaging.order)");
   const std::vector<fs::path> paths = telling_parts(files);
   std::map<Counted, Numbers> kinds;  // steps first
@@ -149,7 +149,7 @@ FileOrder order_of(const std::vector<fs::path>& files, bool as_listed) {
   const auto all_named = [](const Numbers& numbers) { return std::ranges::all_of(numbers, [](const auto& n) { return n.has_value(); }); };
   const auto differ = [](const Numbers& numbers) { return count_different(numbers) == numbers.size(); };
   for (const auto& [counted, numbers] : kinds)
-    if (all_named(numbers) && differ(numbers)) return by_number(numbers, counted, std::nullopt);
+    if (all_named(numbers) && (may_share || differ(numbers))) return by_number(numbers, counted, std::nullopt);
   for (const auto& [counted, numbers] : kinds) {  // here one file at least names no number, or one that another file names
     if (count_different(numbers) < 2) continue;   // nowhere one, or everywhere the same
     const auto newest = find_newest(files, paths, numbers);

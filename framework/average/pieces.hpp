@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 
+#include "average/sources.hpp"
 #include "average/streamed.hpp"
 #include "comm/communicator.hpp"
 #include "core/error.hpp"
@@ -18,12 +19,18 @@ inline Rounding rounding_to(NumberFormat format) {
   if (format == NumberFormat::float16) return Rounding::float16;
   return format == NumberFormat::bfloat16 ? Rounding::bfloat16 : Rounding::float32;
 }
-/// AveragingPiece::beyond: an error that names the tensor.
-inline auto beyond(NumberFormat format, const ParameterTable& table) {
-  return [format, &table](int64_t step, int64_t element, double number) {
-    fail(__FILE__, __LINE__, "the average of step ", step, ": ", table.at(element).name, " holds ", std::isinf(number) ? "infinity" : Json(number).dump(), ", and the largest number of ",
+/// AveragingPiece::beyond: an error that names the average, as name(step) does, and the tensor.
+template <class Name>
+auto beyond(NumberFormat format, const ParameterTable& table, Name name) {
+  return [format, &table, name](int64_t step, int64_t element, double number) {
+    fail(__FILE__, __LINE__, name(step), ": ", table.at(element).name, " holds ", std::isinf(number) ? "infinity" : Json(number).dump(), ", and the largest number of ",
          name_of(format), " is ", largest_of(format), "; choose another averaging.precision");
   };
+}
+
+/// An average's name by the step that it is planned with.
+inline auto by_own_step(const std::vector<Source>& sources) {
+  return [sharing = sources[0].sharing](int64_t step) { return concat("the average of step ", step / sharing); };
 }
 
 /// What this rank owns of 0..size-1 by ShardLayout, in one piece; empty where it owns nothing.

@@ -9,6 +9,7 @@
 #include "average/one_trajectory.hpp"
 #include "average/order_of_files.hpp"
 #include "average/tensors.hpp"
+#include "checkpoint/shard_file.hpp"
 #include "core/error.hpp"
 #include "interchange/weights_format.hpp"
 
@@ -52,7 +53,7 @@ void find_steps(std::vector<PlacedFile>& files, const SourceOptions& options, co
   if (std::ranges::all_of(files, &PlacedFile::says_step)) return;
   std::vector<fs::path> paths;
   for (const PlacedFile& file : files) paths.push_back(file.path);
-  FileOrder order = order_of(paths, options.order == "list");
+  FileOrder order = order_of(paths, options.order == "list", options.any_run);
   drop_copy_of_newest(files, order, say);
   for (size_t i = 0; i < files.size(); ++i) files[i].header.step = order.steps[i];
   say_steps(files, order, say);
@@ -117,8 +118,7 @@ Source source_from(const Json& json, const std::shared_ptr<const ParameterTable>
 
 std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs::path>& files, const SourceOptions& options, bool may_differ,
                                  const Say& say) {
-  std::string text;
-  comm.on_root([&] {
+  const Json all = from_root(comm, [&] {
     may_differ = may_differ && !files.empty() && format_of(files[0]).by_tensor;
     std::vector<PlacedFile> opened = open_all(files, may_differ);
     Json table = opened.empty() ? Json::array() : opened[0].header.table.to_json();
@@ -134,9 +134,8 @@ std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs:
     }
     Json list = Json::array();
     for (const OpenedSource& source : sources) list.push_back(to_json(source));
-    text = Json{{"files", list}, {"table", table}, {"sharing", sharing}}.dump();
+    return Json{{"files", list}, {"table", table}, {"sharing", sharing}};
   });
-  const Json all = Json::parse(comm.broadcast(text));
   const auto table = std::make_shared<const ParameterTable>(ParameterTable::from_json(all.at("table"), "source"));
   std::vector<Source> sources;
   for (const Json& file : all.at("files")) sources.push_back(source_from(file, table));
@@ -175,11 +174,16 @@ bool all_finite(std::span<const float> values) {
 /// Errors: a number that isn't finite; but a tensor that is the same in all sources may hold infinities, as a mask does.
 void SourceReaders::check_finite(std::span<const float> values, const Source& source, int64_t begin) {
   if (all_finite(values)) return;
+  const Parameter* tensor = nullptr;  // of the element that was looked at last
+  bool constant = false;
   for (int64_t i = 0; i < std::ssize(values); ++i) {
     const float x = values[static_cast<size_t>(i)];
     if (std::isfinite(x)) continue;
-    const Parameter& tensor = source.table->at(begin + i);
-    LAWA_CHECK(std::isinf(x) && is_constant(tensor.name), source.path.string(), ": ", tensor.name, " holds ", x, " (element ", begin + i,
+    if (tensor == nullptr || begin + i >= tensor->range().end) {
+      tensor = &source.table->at(begin + i);
+      constant = is_constant(tensor->name);
+    }
+    LAWA_CHECK(std::isinf(x) && constant, source.path.string(), ": ", tensor->name, " holds ", x, " (element ", begin + i,
                " of the weights); averaging.allow_nonfinite=true averages it all the same");
   }
 }

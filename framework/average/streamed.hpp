@@ -47,7 +47,7 @@ class PieceBuffers {
 struct AveragingPiece {
   std::function<void(int64_t, Range, std::span<float>)> read;         ///< (step, range, out): these elements of a checkpoint
   std::function<void(size_t, Range, std::span<const float>)> write;   ///< (index, range, values): these elements of plan[index]
-  /// (step, element, number), which throws: a mean of finite numbers that the averages' format has no number for.
+  /// (step, element, number): a mean of finite numbers that the averages' format has no number for. An error, now or at the next write.
   std::function<void(int64_t, int64_t, double)> beyond{};
   mutable PieceBuffers buffers{};
 };

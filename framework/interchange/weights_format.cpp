@@ -101,7 +101,8 @@ std::vector<fs::path> named_weights(const std::vector<std::string>& places) {
     if (is_index) path = path.has_parent_path() ? path.parent_path() : fs::path(".");
     std::vector<fs::path> models;
     if (fs::is_directory(path)) models = is_index ? std::vector{path} : models_in(path);
-    if (models.empty()) refuse_pickles(path);
+    const bool is_run = fs::is_directory(path / "checkpoints") || !recorded_steps(path).empty();  // whose "train.bin" are tokens
+    if (models.empty() && !is_run) refuse_pickles(path);
     std::ranges::copy(models.empty() ? weights_files({path.string()}) : models, std::back_inserter(found));
   }
   std::ranges::for_each(found, check_is_utf8);

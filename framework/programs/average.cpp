@@ -24,7 +24,7 @@ template <class Visitor>
 void visit(AverageConfig& c, Visitor&& v) {
   v("source", c.source, "run directories, folders of checkpoints or models, weights files, or .safetensors files; positional arguments are added",
     a_path());
-  v("destination", c.destination, "folder for the averages, step_….weights.h5, or step_…, each a model's folder; of a grid, for folders lawa_k005_nu000200 …", a_path());
+  v("destination", c.destination, "folder for the averages: step_….weights.h5, or step_…, each a model's folder; of a grid: folders lawa_k005_nu000200 …", a_path());
   v("averaging", c.averaging, "");
   v("averaging", c.sources, "");
   v("averaging", c.output, "");
@@ -72,7 +72,8 @@ void average(const Communicator& comm, const AverageConfig& config, const Config
   const std::vector<Source> sources = open_all(comm, config, log);
   LAWA_CHECK(shard_bytes == 0 || !sources.back().places.files.empty(), "averaging.max_shard_size", keys.where("averaging.max_shard_size"),
              ": is for models' folders; name the folder that ", sources.back().path.string(), " is in");
-  auto files = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, config.destination, config.output.precision);
+  auto files = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, config.destination, config.output.precision,
+                             config.output.missing);
   FolderLocks locks;
   comm.on_root([&] {
     check_destination(files, config.destination, sources, config.source);

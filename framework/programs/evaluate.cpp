@@ -163,8 +163,10 @@ class WeightsEvaluator {
   }
 
   void prepare(const TrainConfig& trained, const std::string& path) {
-    if (shape_ == trained.precision + dump_config(trained.model) + dump_config(trained.data)) return;
     const DataConfig data = data_for(trained, source_);
+    std::string shape = trained.precision + dump_config(trained.model) + dump_config(DataConfig{.validation = data.validation,
+                                                                                                .validation_sequences = data.validation_sequences});
+    if (shape_ == shape) return;
     const bool given = source_.find("data.validation") != nullptr;
     const std::string key = given ? "data.validation" + source_.where("data.validation") : "data.validation (as " + path + " was trained)";
     LAWA_CHECK(!data.validation.empty(), "data.validation", source_.where("data.validation"), ": must name a token file; ", path,
@@ -185,7 +187,7 @@ class WeightsEvaluator {
     LAWA_CHECK(multiplies_in(precision_of(trained)), path, ": was trained in ", trained.precision, ", which this build can't on this processor");
     model_.emplace(trained.model, batch, layout_->padded_size(), Purpose::evaluation, precision_of(trained));
     evaluator_.emplace(*tokens_, sequences, batch, trained.model.context, comm_);
-    shape_ = trained.precision + dump_config(trained.model) + dump_config(trained.data);
+    shape_ = std::move(shape);
   }
 
   const Communicator& comm_;
@@ -237,8 +239,8 @@ class Report {
 void evaluate_averages(const Communicator& comm, const EvaluationConfig& config, const ConfigSource& keys,
                        const std::vector<std::filesystem::path>& checkpoints) {
   const AveragingOutput& output = config.numbers.output;
-  const auto say = [&](const std::string& text) { Log(comm.root()).line(text); };
-  const std::vector<Source> sources = open_sources(comm, checkpoints, config.sources, output.missing != "refuse", say);
+  Log log(comm.root());
+  const std::vector<Source> sources = open_sources(comm, checkpoints, config.sources, false, [&](const std::string& text) { log.line(text); });
   const auto planned = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, "", output.precision);
   WeightsEvaluator evaluator(comm, config, keys);
   Report report(comm, std::ssize(planned));

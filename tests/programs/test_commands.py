@@ -82,7 +82,7 @@ def test_help_explains_every_key(place, command):
         assert all(f"\n{key} = " in averages for key in ("scheme", "window", "stride", "beta", "first", "last", "warmup", "save"))
     elif command == "evaluate":
         averaging = {f"averaging.{key}" for key in ("scheme", "window", "stride", "at", "first", "last", "beta", "curve", "weights",
-                                                    "any_run", "order", "precision", "missing", "allow_nonfinite")}
+                                                    "any_run", "order", "precision", "allow_nonfinite")}
         assert keys(help).keys() == {key for key in config if key.startswith("data.")} | {"memory_budget"} | averaging
     else:
         assert {"source", "destination", "averaging.scheme", "averaging.window", "averaging.stride"} <= keys(help).keys()
