@@ -3,7 +3,6 @@
 #pragma once
 #include <functional>
 #include <list>
-#include <memory>
 #include <vector>
 
 #include "checkpoint/shard_file.hpp"
@@ -69,7 +68,6 @@ class BackgroundSaves {
   void go_on(UnderWay& one);
   void give(UnderWay& one, Stage stage, std::function<void()> job);
   void name_files(UnderWay& one);
-  void try_again(const Error& error);
   void attempt(const std::function<void()>& work);
 
   const Communicator& comm_;

@@ -20,6 +20,7 @@ bool set_lock(int descriptor, short type, bool wait) {
 
 /// The lock file that guards a place: in itself, above it, or above its folder.
 fs::path guard_of(const fs::path& place) {
+  if (place.empty()) return {};  // names nothing, and not the present folder
   std::error_code unknown;
   const fs::path whole = fs::absolute(place, unknown).lexically_normal();
   for (const fs::path& run : {whole, whole.parent_path(), whole.parent_path().parent_path()})

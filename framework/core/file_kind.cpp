@@ -1,13 +1,13 @@
 #include "core/file_kind.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bitset>
 #include <cstring>
 #include <string_view>
 #include <vector>
 
 #include "core/byte_file.hpp"
+#include "core/utf8.hpp"
 
 namespace lawa {
 namespace {
@@ -79,15 +79,9 @@ bool is_control(unsigned char c) { return (c < ' ' && std::strchr("\t\n\v\f\r\x1
 
 /// Whether these bytes may begin a UTF-8 text: what the last three begin may be cut.
 bool begins_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
-    if (length == 0) return false;
-    for (size_t k = 1; k < length && i + k < text.size(); ++k)
-      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
-    i += length;
-  }
-  return true;
+  size_t at = 0;
+  for (size_t bytes = 0; at < text.size() && (bytes = character_bytes(text, at)) > 0; at += bytes) {}
+  return text.size() - at < 4 && (at == text.size() || static_cast<unsigned char>(text[at]) >= 0xc2);
 }
 
 /// Ids hold control characters among their bytes, those of every vocabulary, and texts don't.

@@ -1,6 +1,6 @@
 // Text in UTF-8, which JSON and TOML are; names of files may be anything.
 #pragma once
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <string_view>
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/file_kind.hpp"
 #include "data/token_paths.hpp"
 
 namespace lawa {
@@ -50,7 +51,7 @@ uint32_t largest_of(std::span<const uint32_t> tokens) { return largest_in(tokens
 TokenFile token_file(const std::filesystem::path& path) {
   const ByteFile bytes(path, ByteFile::Mode::read);
   TokenFile file{.path = path, .stamp = bytes.stamp(), .meta = token_meta(path)};
-  std::vector<std::byte> beginning(token_format_bytes);
+  std::vector<std::byte> beginning(file_kind_bytes);
   beginning.resize(bytes.read_some(0, beginning));
   const TokenFormat format = token_format(beginning, file.stamp.bytes, file.meta, path.string());
   file.first_byte = format.first_byte;
@@ -125,13 +126,6 @@ std::vector<TokenId> TokenSet::consecutive_window(int64_t index, int64_t length)
   return at_window(files_, index, length, length, [&](const TokenFile& file, int64_t begin) { return checked(file, begin, length + 1); });
 }
 
-void TokenSet::read(const TokenFile& file, int64_t begin, std::span<TokenId> out) const {
-  if (file.token_bytes == sizeof(TokenId)) return read_bytes(file, begin, std::as_writable_bytes(out));
-  std::vector<uint16_t> narrow(out.size());
-  read_bytes(file, begin, std::as_writable_bytes(std::span(narrow)));
-  std::ranges::copy(narrow, out.begin());
-}
-
 void TokenSet::read_bytes(const TokenFile& file, int64_t begin, std::span<std::byte> out) const {
   const ByteFile& bytes = open_[file.path];
   check_unchanged(file, bytes.stamp());  // a cut file is one that was changed
@@ -159,7 +153,7 @@ void TokenSet::check_ids(const TokenFile& file, int64_t begin, std::span<const T
 std::vector<TokenId> TokenSet::checked(const TokenFile& file, int64_t begin, int64_t count) const {
   if (file.token_bytes == sizeof(TokenId)) {
     std::vector<TokenId> tokens(static_cast<size_t>(count));
-    read(file, begin, tokens);
+    read_bytes(file, begin, std::as_writable_bytes(std::span(tokens)));
     check_ids<TokenId>(file, begin, tokens);
     return tokens;
   }

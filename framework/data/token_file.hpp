@@ -42,7 +42,7 @@ class TokenSet {
   std::optional<int64_t> text_bytes() const;
   /// Places where a window of `length` + 1 tokens can begin. Errors: there is no such place.
   int64_t windows(int64_t length) const;
-  /// Window `index` of windows(length): length + 1 consecutive tokens. Errors: read's; an id that isn't below the vocabulary.
+  /// Window `index` of windows(length): length + 1 consecutive tokens. Errors: read_bytes'; an id that isn't below the vocabulary.
   std::vector<TokenId> window(int64_t index, int64_t length) const;
   /// Consecutive windows that overlap by one token: how many there are, and the i-th. Fixed whatever the seed. Errors: as above.
   int64_t consecutive_windows(int64_t length) const;
@@ -54,8 +54,6 @@ class TokenSet {
   /// Tokens of one file from the begin-th on, as they lie in the file. Errors: ByteFile's; the file has been changed, or replaced, since the
   /// set was made.
   void read_bytes(const TokenFile& file, int64_t begin, std::span<std::byte> out) const;
-  /// The same as ids.
-  void read(const TokenFile& file, int64_t begin, std::span<TokenId> out) const;
   /// Errors: the file's token number `at` is `id`, which isn't below the vocabulary.
   void check_id(const TokenFile& file, int64_t at, TokenId id) const;
 

@@ -15,7 +15,6 @@ struct TokenFormat {
   int64_t size = 0;        ///< tokens
 };
 
-inline constexpr size_t token_format_bytes = size_t{1} << 14;  ///< of a file's beginning that are looked at
 
 /// Of a file of `bytes` bytes that begins so: raw little-endian uint16 as nanoGPT writes them, llm.c's shards of uint16 or uint32, or raw
 /// uint32 where meta.json says so. Errors, each with its remedy: an empty file; a header that doesn't fit the file's size, or is of another

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "checkpoint/shard_file.hpp"
 #include "core/hash.hpp"
 #include "core/range.hpp"
 #include "data/token_scan.hpp"
@@ -29,14 +30,14 @@ using FileScans = std::vector<std::optional<TokenScan>>;
 FileScans kept_scans(const Communicator& comm, const TokenSet& tokens) {
   FileScans scans(tokens.files().size());
   if (!same_everywhere(comm, tokens)) return scans;
-  Json found = Json::array();
-  comm.on_root([&] {
+  const Json found = from_root(comm, [&] {
+    Json kept = Json::array();
     for (const TokenFile& file : tokens.files()) {
       const auto scan = kept_scan(file);
-      found.push_back(scan ? scan->to_json() : Json());
+      kept.push_back(scan ? scan->to_json() : Json());
     }
+    return kept;
   });
-  found = Json::parse(comm.broadcast(found.dump()));
   for (size_t i = 0; i < scans.size(); ++i)
     if (!found[i].is_null()) scans[i] = TokenScan::from_json(found[i]);
   return scans;

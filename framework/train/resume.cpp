@@ -57,13 +57,7 @@ void report(const RunDirectory& directory, Json line, const Json& averages, Log&
 Resumed begin_or_go_on(const Communicator& comm, const TrainConfig& config, const RunDirectory& directory, Trainer& trainer, const std::string& git,
                        Log& log) {
   const fs::path& folder = directory.checkpoints();
-  std::string candidates;
-  comm.on_root([&] {
-    Json list = Json::array();
-    for (const int64_t step : recorded_steps(folder)) list.push_back(step);
-    candidates = list.dump();
-  });
-  const auto steps = Json::parse(comm.broadcast(candidates)).get<std::vector<int64_t>>();
+  const auto steps = from_root(comm, [&] { return Json(recorded_steps(folder)); }).get<std::vector<int64_t>>();
   int64_t damaged = 0;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     const Attempt attempt = try_to_go_on(comm, folder, *step, trainer);

@@ -271,6 +271,10 @@ class TrainingRun {
     if (stop_ != no_stop) stop();
     check_end();
     directory_->make_metrics_durable();
+    if (stop_rule_.met()) {  // this is the run's last checkpoint, and was saved as one that only a stop made
+      open_ = {};
+      return save_what_is_due();
+    }
     comm_.on_root([&] {
       CommitRecord record = read_record(record_path(directory_->checkpoints(), trainer_->step()));
       record.open.evaluation = false;

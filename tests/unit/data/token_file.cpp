@@ -32,9 +32,13 @@ std::vector<uint16_t> counting(int n, int first = 0) {
 }
 std::vector<TokenId> ids(const std::vector<uint16_t>& tokens) { return {tokens.begin(), tokens.end()}; }
 std::vector<TokenId> all_tokens(const TokenSet& set, size_t i = 0) {
-  std::vector<TokenId> tokens(static_cast<size_t>(set.files()[i].size));
-  set.read(set.files()[i], 0, tokens);
-  return tokens;
+  const TokenFile& file = set.files()[i];
+  const auto read = [&]<class T>(std::vector<T> tokens) -> std::vector<TokenId> {
+    set.read_bytes(file, 0, std::as_writable_bytes(std::span(tokens)));
+    return {tokens.begin(), tokens.end()};
+  };
+  const auto size = static_cast<size_t>(file.size);
+  return file.token_bytes == 2 ? read(std::vector<uint16_t>(size)) : read(std::vector<uint32_t>(size));
 }
 
 TEST(TokenFile, ReadsRawTokensAndShardsAlike) {

@@ -1,6 +1,8 @@
 // Which files are taken for tokens, and what is said of the others.
 #include "data/token_format.hpp"
 
+#include "core/file_kind.hpp"
+
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -22,7 +24,7 @@ std::string bytes_of(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 TokenFormat format(const std::string& content, const TokenMeta& meta = {}) {
-  const auto beginning = std::as_bytes(std::span(content)).first(std::min(content.size(), token_format_bytes));
+  const auto beginning = std::as_bytes(std::span(content)).first(std::min(content.size(), file_kind_bytes));
   return token_format(beginning, static_cast<int64_t>(content.size()), meta, "t.bin");
 }
 std::string error(const std::string& content, const TokenMeta& meta = {}) {
