@@ -57,6 +57,11 @@ def test_dependencies_point_one_way():
         seen.add(name)
 
 
+def test_the_architecture_page_names_the_modules():
+    page = (FRAMEWORK / "ARCHITECTURE.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == list(modules())
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=place)
 def test_a_file_includes_only_what_its_module_may(path):
     module = path.parent.name
