@@ -179,6 +179,14 @@ def online():
             f"({1000 * line['seconds_without']:.1f} ms, the median of {line['steps']} steps each).")
 
 
+def sharding():
+    """tests/benchmark/sharding.jsonl as a table."""
+    lines = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "sharding.jsonl").read_text().splitlines()]
+    memory = {(line["ranks"], line["sharding"]): f"{line['peak_memory_bytes'] / 1e6:,.0f} MB" for line in lines}
+    rows = [[str(ranks), memory[ranks, "optimizer"], memory[ranks, "full"]] for ranks in dict.fromkeys(line["ranks"] for line in lines)]
+    return grid(["ranks", "memory a rank: optimizer", "full"], rows)
+
+
 def printed(name):
     """tests/benchmark/<name>.txt: a command and the page that it printed."""
     return f"```text\n{(ROOT / 'tests' / 'benchmark' / name).with_suffix('.txt').read_text(encoding='utf-8')}```"
@@ -193,7 +201,7 @@ def doctor():
 
 
 SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "plan": plan, "doctor": doctor, "benchmark": benchmark, "phases": phases, "one rank": alone,
-            "threads": threads, "precision": precision, "averaging": averaging, "online": online}
+            "threads": threads, "precision": precision, "averaging": averaging, "online": online, "sharding": sharding}
 
 
 def written(text):

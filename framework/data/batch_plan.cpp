@@ -10,9 +10,11 @@ BatchPlan::BatchPlan(uint64_t seed, int64_t global_sequences, int64_t micro_sequ
     : seed_(seed),
       micro_sequences_(micro_sequences),
       windows_(windows),
+      most_micro_batches_(0),
       mine_(split(global_sequences, rank, ranks)) {
   LAWA_CHECK(global_sequences > 0 && micro_sequences > 0 && windows > 0, "a plan of ", global_sequences, " sequences in batches of ",
              micro_sequences, " from ", windows, " windows");
+  most_micro_batches_ = ((global_sequences + ranks - 1) / ranks + micro_sequences - 1) / micro_sequences;
 }
 
 std::vector<std::vector<int64_t>> BatchPlan::micro_batches(int64_t before) const {

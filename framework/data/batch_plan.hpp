@@ -45,10 +45,12 @@ class BatchPlan {
   /// are split contiguously over the ranks, and sequence i reads window philox(seed, before + i) mod windows: random crops with
   /// replacement, whatever the number of ranks.
   std::vector<std::vector<int64_t>> micro_batches(int64_t before) const;
+  /// Of the rank that has most.
+  int64_t most_micro_batches() const { return most_micro_batches_; }
 
  private:
   uint64_t seed_;
-  int64_t micro_sequences_, windows_;
+  int64_t micro_sequences_, windows_, most_micro_batches_;
   Range mine_;
 };
 

@@ -36,27 +36,29 @@ Evaluator::Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_se
 }
 
 /// Over all ranks, nats. Collective.
-double Evaluator::summed_loss(const Exec& exec, LanguageModel& model, Range windows) const {
+double Evaluator::summed_loss(const Exec& exec, LanguageModel& model, Range windows, bool in_step) const {
   const DenormalsAsZero fast;
   const Range mine = split(windows.size(), comm_->rank(), comm_->size());
+  const int64_t most = (windows.size() + comm_->size() - 1) / comm_->size();  // of a rank
   BatchBuffer buffer(batch_sequences_, length_);
   double loss = 0;
-  for (int64_t begin = mine.begin; begin < mine.end && stop_request() == no_stop; begin += batch_sequences_) {
+  for (int64_t begin = 0; begin < (in_step ? most : mine.size()); begin += batch_sequences_) {
+    if ((in_step ? comm_->max(static_cast<int64_t>(stop_request())) : stop_request()) != no_stop) break;
     std::vector<std::vector<TokenId>> batch;
-    for (int64_t i = begin; i < std::min(begin + batch_sequences_, mine.end); ++i)
-      batch.push_back(tokens_->consecutive_window(windows.begin + i, length_));
+    for (int64_t i = begin; i < std::min(begin + batch_sequences_, mine.size()); ++i)
+      batch.push_back(tokens_->consecutive_window(windows.begin + mine.begin + i, length_));
     loss += model.loss(exec, buffer.load(batch));
   }
-  const auto [sum, stop, unused] = comm_->exchange(loss, stop_request());
-  if (stop != no_stop) throw Stopped(static_cast<StopReason>(stop));  // a rank may have left some out
+  const auto [sum, stopped, unused] = comm_->exchange(loss, stop_request());
+  if (stopped != no_stop) throw Stopped(static_cast<StopReason>(stopped));  // a rank may have left some out
   return sum;
 }
 
-EvaluationResult Evaluator::evaluate(const Exec& exec, LanguageModel& model) const {
+EvaluationResult Evaluator::evaluate(const Exec& exec, LanguageModel& model, bool in_step) const {
   const int64_t total = sequences_ * length_;
-  if (!halves_) return {summed_loss(exec, model, {0, sequences_}) / static_cast<double>(total), total};
+  if (!halves_) return {summed_loss(exec, model, {0, sequences_}, in_step) / static_cast<double>(total), total};
   const Range first{0, (sequences_ + 1) / 2}, second{first.end, sequences_};
-  const double tune = summed_loss(exec, model, first), report = summed_loss(exec, model, second);
+  const double tune = summed_loss(exec, model, first, in_step), report = summed_loss(exec, model, second, in_step);
   const auto tokens = [&](Range windows) { return static_cast<double>(windows.size() * length_); };
   return {(tune + report) / static_cast<double>(total), total, EvaluationResult::Halves{tune / tokens(first), report / tokens(second)}};
 }

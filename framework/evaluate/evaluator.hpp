@@ -26,11 +26,11 @@ class Evaluator {
   Evaluator(const TokenSet& tokens, int64_t sequences, int64_t batch_sequences, int64_t length, const Communicator& comm,
             bool halves = false);
 
-  /// Collective. Errors, on all ranks alike: Stopped, where one of them has been asked to (core/stop_request.hpp).
-  EvaluationResult evaluate(const Exec& exec, LanguageModel& model) const;
+  /// in_step: all ranks call the model equally often, some without sequences, as its weights are shared out. Collective. Errors, on all ranks alike: Stopped, where one of them has been asked to (core/stop_request.hpp).
+  EvaluationResult evaluate(const Exec& exec, LanguageModel& model, bool in_step = false) const;
 
  private:
-  double summed_loss(const Exec& exec, LanguageModel& model, Range windows) const;
+  double summed_loss(const Exec& exec, LanguageModel& model, Range windows, bool in_step) const;
 
   const TokenSet* tokens_;
   const Communicator* comm_;

@@ -3,16 +3,18 @@
 namespace lawa {
 namespace {
 
-std::variant<Transformer<float>, Transformer<bf16>> make(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose,
-                                           Precision precision) {
-  if (precision == Precision::bf16) return Transformer<bf16>(config, sequences, flat_size, purpose);
-  return Transformer<float>(config, sequences, flat_size, purpose);
+std::variant<Transformer<float>, Transformer<bf16>> make(const ModelConfig& config, int64_t sequences, const GroupPlaces& groups, Purpose purpose,
+                                                         Precision precision, Fetch fetch) {
+  if (precision == Precision::bf16) return Transformer<bf16>(config, sequences, groups, purpose, std::move(fetch));
+  return Transformer<float>(config, sequences, groups, purpose, std::move(fetch));
 }
 
 }  // namespace
 
+LanguageModel::LanguageModel(const ModelConfig& config, int64_t sequences, const GroupPlaces& groups, Purpose purpose, Precision precision, Fetch fetch)
+    : model_(make(config, sequences, groups, purpose, precision, std::move(fetch))) {}
 LanguageModel::LanguageModel(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision)
-    : model_(make(config, sequences, flat_size, purpose, precision)) {}
+    : LanguageModel(config, sequences, resident_places(model_parameters(config), flat_size), purpose, precision) {}
 
 Vector<float> LanguageModel::float_weights() const {
   const auto* model = std::get_if<Transformer<float>>(&model_);

@@ -10,9 +10,10 @@ namespace lawa {
 class LanguageModel {
  public:
   /// As Transformer's; precision: what its weights and activations are kept as.
+  LanguageModel(const ModelConfig& config, int64_t sequences, const GroupPlaces& groups, Purpose purpose, Precision precision, Fetch fetch = {});
   LanguageModel(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose, Precision precision);
 
-  /// f(full weights), a Vector<float> or a Vector<bf16>.
+  /// f(weights), a Vector<float> or a Vector<bf16>.
   template <class F>
   void with_weights(const F& f) const {
     std::visit([&](const auto& model) { f(model.weights()); }, model_);

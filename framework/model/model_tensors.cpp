@@ -10,9 +10,15 @@ namespace {
 /// Maps tensors of a buffer and writes their table: the one walk below serves both.
 template <class S>
 struct Walk {
-  Cursor cursor;
   ParameterTable table;
   bool bias = false, decay_embeddings = false;
+  S* buffer = nullptr;
+  const GroupPlaces* groups = nullptr;
+  Cursor cursor{};
+
+  void begin_group() {
+    if (groups != nullptr) cursor = Cursor(buffer + groups->places[table.group_ends().size()].begin);
+  }
 
   Matrix<S> matrix(const std::string& name, int64_t n, int64_t m, bool decay, double deviation) {
     table.add({.name = name + ".weight", .shape = {n, m}, .decay = decay, .deviation = deviation});
@@ -55,6 +61,7 @@ ModelTensors<S> walk(const ModelConfig& config, Walk<S>& w) {
   const int64_t C = config.channels, V = config.vocabulary;
   const bool attention_bias = !is_gpt_neox(config) || config.attention_bias;
   ModelTensors<S> t;
+  w.begin_group();
   t.wte = w.matrix(is.wte, V, C, w.decay_embeddings, is.usual);
   if (learns_positions(config)) t.wpe = w.matrix(is.wpe, config.context, C, w.decay_embeddings, is.usual);
   w.table.end_group();
@@ -62,6 +69,7 @@ ModelTensors<S> walk(const ModelConfig& config, Walk<S>& w) {
     const std::string h = is.blocks + std::to_string(l) + ".";
     const int64_t begin = w.table.size();
     BlockTensors<S> b;
+    w.begin_group();
     b.ln_1 = w.norm(h + is.ln_1, C);
     b.c_attn = w.affine(h + is.c_attn, 3 * C, C, is.usual, attention_bias);
     b.attn_c_proj = w.affine(h + is.attn_c_proj, C, C, is.residual, attention_bias);
@@ -72,6 +80,7 @@ ModelTensors<S> walk(const ModelConfig& config, Walk<S>& w) {
     w.table.end_group();
     t.blocks.push_back(b);
   }
+  w.begin_group();
   t.ln_f = w.norm(is.ln_f, C);
   t.head = config.tied ? t.wte : w.matrix(is.head, V, C, true, is.usual);
   t.size = w.table.size();
@@ -81,19 +90,24 @@ ModelTensors<S> walk(const ModelConfig& config, Walk<S>& w) {
 }  // namespace
 
 ParameterTable model_parameters(const ModelConfig& config, bool decay_embeddings) {
-  Walk<float> w{.cursor = {}, .table = {}, .bias = config.bias, .decay_embeddings = decay_embeddings};
+  Walk<float> w{.table = {}, .bias = config.bias, .decay_embeddings = decay_embeddings};
   walk(config, w);
   return w.table;
 }
 
 template <class S>
+ModelTensors<S> model_tensors(const ModelConfig& config, const Vector<S>& buffer, const GroupPlaces& groups) {
+  LAWA_CHECK(groups.size <= rows(buffer), "a buffer of ", rows(buffer), " elements for ", groups.size, " weights");
+  Walk<S> w{.table = {}, .bias = config.bias, .buffer = buffer.data(), .groups = &groups};
+  return walk(config, w);
+}
+template <class S>
 ModelTensors<S> model_tensors(const ModelConfig& config, const Vector<S>& buffer) {
-  Walk<S> w{.cursor = Cursor(buffer.data()), .table = {}, .bias = config.bias, .decay_embeddings = false};
-  ModelTensors<S> tensors = walk(config, w);
-  LAWA_CHECK(tensors.size <= rows(buffer), "a buffer of ", rows(buffer), " elements for ", tensors.size, " weights");
-  return tensors;
+  return model_tensors(config, buffer, resident_places(model_parameters(config), rows(buffer)));
 }
 
+template ModelTensors<float> model_tensors(const ModelConfig&, const Vector<float>&, const GroupPlaces&);
+template ModelTensors<bf16> model_tensors(const ModelConfig&, const Vector<bf16>&, const GroupPlaces&);
 template ModelTensors<float> model_tensors(const ModelConfig&, const Vector<float>&);
 template ModelTensors<bf16> model_tensors(const ModelConfig&, const Vector<bf16>&);
 

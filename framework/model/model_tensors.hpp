@@ -20,7 +20,7 @@
 
 #include "model/model_config.hpp"
 #include "ops/ops.hpp"
-#include "params/parameter_table.hpp"
+#include "params/windows.hpp"
 
 namespace lawa {
 
@@ -30,9 +30,9 @@ struct BlockTensors {
   Affine<S> c_attn, attn_c_proj;
   Norm<S> ln_2;
   Affine<S> c_fc, mlp_c_proj;
-  Range range;  ///< of all of them in the flat buffer
+  Range range;  ///< of all of them in the flat space
 };
-/// Views over one flat buffer; the same struct over another buffer is the gradient.
+/// Views over one buffer; the same struct over another buffer is the gradient.
 template <class S>
 struct ModelTensors {
   Matrix<S> wte, wpe;  ///< (V, C); (context, C), or nothing where positions aren't learned
@@ -48,7 +48,10 @@ struct ModelTensors {
 /// decay: Linear weights, and the embeddings where asked for.
 ParameterTable model_parameters(const ModelConfig& config, bool decay_embeddings = false);
 
-/// The tensors of a flat buffer, float or bf16, of at least model_parameters(config).size() elements.
+/// The tensors of a buffer, float or bf16, whose groups lie there as `groups` says. Blocks may lie in the same place.
+template <class S>
+ModelTensors<S> model_tensors(const ModelConfig& config, const Vector<S>& buffer, const GroupPlaces& groups);
+/// The same of a flat buffer of at least model_parameters(config).size() elements.
 template <class S>
 ModelTensors<S> model_tensors(const ModelConfig& config, const Vector<S>& buffer);
 

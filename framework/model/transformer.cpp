@@ -80,16 +80,22 @@ int64_t Transformer<S>::activation_bytes(const ModelConfig& config, int64_t sequ
 
 template <class S>
 Transformer<S>::Transformer(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose)
+    : Transformer(config, sequences, resident_places(model_parameters(config), flat_size), purpose) {}
+
+template <class S>
+Transformer<S>::Transformer(const ModelConfig& config, int64_t sequences, const GroupPlaces& groups, Purpose purpose, Fetch fetch)
     : config_(config),
       sequences_(sequences),
       purpose_(purpose),
       gelu_(config.gelu == "erf" ? Gelu::erf : Gelu::tanh),
       rotary_(make_rotary(config.context, rotary_width(config), config.rotary_base)),
-      weights_(zeros<S>("lawa::weights", flat_size)),
-      gradients_(zeros<float>("lawa::gradients", purpose == Purpose::evaluation ? 0 : flat_size)),
+      groups_(groups),
+      fetch_(std::move(fetch)),
+      weights_(zeros<S>("lawa::weights", groups.size)),
+      gradients_(zeros<float>("lawa::gradients", purpose == Purpose::evaluation ? 0 : groups.size)),
       store_(uninitialised<char>("lawa::activations", activation_bytes(config, sequences, purpose))),
-      w_(model_tensors(config, weights_)) {
-  if (purpose != Purpose::evaluation) dw_ = model_tensors(config, gradients_);
+      w_(model_tensors(config, weights_, groups)) {
+  if (purpose != Purpose::evaluation) dw_ = model_tensors(config, gradients_, groups);
 }
 
 template <class S>
@@ -113,19 +119,27 @@ Attention<S> Transformer<S>::attention(int64_t layer, int64_t length) const {
 }
 
 template <class S>
+void Transformer<S>::fetch(const Exec& exec, int64_t group) const {
+  if (fetch_) fetch_(exec, group);
+}
+
+template <class S>
 void Transformer<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
   reserve(inputs);
   const int64_t T = columns(inputs), L = config_.layers;
+  fetch(exec, 0);
   embed(exec, flat(inputs), T, w_.wte, w_.wpe, a_.blocks[0].x);    // x   = wte[token] (+ wpe[position])
   for (int64_t l = 0; l < L; ++l) {
     const auto& a = a_.blocks[static_cast<size_t>(l)];
     const auto& w = w_.blocks[static_cast<size_t>(l)];
     const auto& x_next = l + 1 < L ? a_.blocks[static_cast<size_t>(l + 1)].x : a_.x;
+    fetch(exec, 1 + l);
     attention_half(exec, l, T);
     mlp_half(exec, l);
     affine(exec, a.g, w.mlp_c_proj, x_next);                       // x'  = x1 + g W^T + b
     add(exec, a.x1, x_next, x_next);
   }
+  fetch(exec, 1 + L);
   norm(exec, a_.x, w_.ln_f, a_.s, a_.h);                           // h   = norm(x)
 }
 
@@ -169,12 +183,16 @@ double Transformer<S>::head(const Exec& exec, const Tokens& targets) {
 
 /// Zeroes the gradients that kernels add to, and that no product overwrites; wte's is the head's product first, where they are tied.
 template <class S>
-void Transformer<S>::clear_vectors(const Exec& exec) {
+void Transformer<S>::clear_rest(const Exec& exec) {
   const auto clear = [&](const auto&... gradients) { (Kokkos::deep_copy(exec, gradients, 0.0f), ...); };
   clear(dw_.wpe, dw_.ln_f.weight, dw_.ln_f.bias);
   if (!config_.tied) clear(dw_.wte);
-  for (const auto& b : dw_.blocks)
-    clear(b.ln_1.weight, b.ln_1.bias, b.c_attn.bias, b.attn_c_proj.bias, b.ln_2.weight, b.ln_2.bias, b.c_fc.bias, b.mlp_c_proj.bias);
+}
+template <class S>
+void Transformer<S>::clear_block(const Exec& exec, int64_t layer) {
+  const auto& b = dw_.blocks[static_cast<size_t>(layer)];
+  for (const Vector<float>& vector : {b.ln_1.weight, b.ln_1.bias, b.c_attn.bias, b.attn_c_proj.bias, b.ln_2.weight, b.ln_2.bias, b.c_fc.bias, b.mlp_c_proj.bias})
+    fill(exec, vector, 0.0f);
 }
 
 template <class S>
@@ -227,15 +245,18 @@ double Transformer<S>::forward_backward(const Exec& exec, const TokenBatch& batc
                                  const Finished& finished) {
   LAWA_CHECK(purpose_ != Purpose::evaluation, "this model was made for evaluation");
   const auto done = [&](Range range) { if (finished) finished(range); };
-  const int64_t T = columns(batch.inputs);
+  const int64_t T = columns(batch.inputs), L = config_.layers;
   const float kept = gradients == Gradients::add ? 1 : 0;
-  if (gradients == Gradients::overwrite) clear_vectors(exec);
+  if (rows(batch.inputs) == 0) return pass_by(exec, gradients, finished), 0;
+  if (gradients == Gradients::overwrite) clear_rest(exec);
   forward(exec, batch.inputs);
   const double loss = head_backward(exec, flat(batch.targets), scale, kept);
   Kokkos::deep_copy(exec, a_.dx, 0.0f);
   norm_backward(exec, a_.x, w_.ln_f, a_.s, a_.dh, a_.dx, dw_.ln_f);
   done({w_.blocks.back().range.end, w_.size});
-  for (int64_t l = config_.layers - 1; l >= 0; --l) {
+  for (int64_t l = L - 1; l >= 0; --l) {
+    fetch(exec, 1 + l);
+    if (gradients == Gradients::overwrite) clear_block(exec, l);
     block_backward(exec, l, T, kept);
     done(w_.blocks[static_cast<size_t>(l)].range);
   }
@@ -244,8 +265,29 @@ double Transformer<S>::forward_backward(const Exec& exec, const TokenBatch& batc
   return loss;
 }
 
+/// What forward_backward does beside computing. The order of fetches and of finished groups is the same.
+template <class S>
+void Transformer<S>::pass_by(const Exec& exec, Gradients gradients, const Finished& finished) {
+  const auto end = [&](int64_t group, Range range) {
+    if (gradients == Gradients::overwrite) fill(exec, slice(gradients_, groups_.places[static_cast<size_t>(group)]), 0.0f);
+    if (finished) finished(range);
+  };
+  const int64_t L = config_.layers;
+  for (int64_t group = 0; group < L + 2; ++group) fetch(exec, group);
+  end(L + 1, {w_.blocks.back().range.end, w_.size});
+  for (int64_t l = L - 1; l >= 0; --l) {
+    fetch(exec, 1 + l);
+    end(1 + l, w_.blocks[static_cast<size_t>(l)].range);
+  }
+  end(0, {0, w_.blocks.front().range.begin});
+}
+
 template <class S>
 double Transformer<S>::loss(const Exec& exec, const TokenBatch& batch) {
+  if (rows(batch.inputs) == 0) {
+    for (int64_t group = 0; group < config_.layers + 2; ++group) fetch(exec, group);
+    return 0;
+  }
   forward(exec, batch.inputs);
   return head(exec, flat(batch.targets));
 }

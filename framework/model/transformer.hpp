@@ -1,5 +1,5 @@
 // A decoder-only transformer, forward and backward over full weights: GPT-2 (Radford et al. 2019) as arXiv 2306.03241 trains it, and
-// GPT-NeoX (Black et al. 2022), which Pythia is. It knows no ranks.
+// GPT-NeoX (Black et al. 2022), which Pythia is. It knows no ranks, and its weights may be brought group by group as it works.
 //
 //   GPT-2      x' = x1 + mlp(norm(x1)) with x1 = x + attention(norm(x)); positions have an embedding; the head is the token embedding
 //   GPT-NeoX   x' = x + attention(norm(x)) + mlp(norm(x)), or as GPT-2; positions turn queries and keys; the head has weights of its own
@@ -27,23 +27,28 @@ enum class Gradients { add, overwrite };
 /// Gradients of this flat range won't change any more in this backward. Ranges come from the end to the front and cover P.
 using Finished = std::function<void(Range)>;
 
+/// Brings a group's weights (GroupPlaces) to where they belong, if they aren't there.
+using Fetch = std::function<void(const Exec&, int64_t group)>;
+
 /// S, float or bf16: what weights, and activations and their gradients on the way into matrix products, are kept as. Residuals, logits,
 /// statistics, losses and parameter gradients are float.
 template <class S>
 class Transformer {
  public:
-  /// Room for batches of up to `sequences` sequences of config.context tokens. Weights (and gradients) have `flat_size` elements,
-  /// at least the table's, for what communication pads; gradients begin at zero.
+  /// Room for batches of up to `sequences` sequences of config.context tokens. Weights (and gradients) lie in buffers as `groups` says;
+  /// gradients begin at zero. Where groups share a place, `fetch` is called before each group's weights are used.
+  Transformer(const ModelConfig& config, int64_t sequences, const GroupPlaces& groups, Purpose purpose, Fetch fetch = {});
+  /// The same in file order, with `flat_size` elements, at least the table's, for what communication pads.
   Transformer(const ModelConfig& config, int64_t sequences, int64_t flat_size, Purpose purpose);
 
-  const Vector<S>& weights() const { return weights_; }          ///< (flat_size), file order
+  const Vector<S>& weights() const { return weights_; }          ///< (groups.size)
   const Vector<float>& gradients() const { return gradients_; }  ///< the same; of what it is padded with, always 0
 
   /// Returns the loss summed over the batch's tokens [nats]; gradients() becomes scale * d(sum)/d(weights), or that is added to it.
-  /// Queued on exec.
+  /// Without sequences: fetches and finishes the groups as with some. Queued on exec.
   double forward_backward(const Exec& exec, const TokenBatch& batch, double scale, Gradients gradients = Gradients::add,
                           const Finished& finished = {});
-  /// The loss summed over the batch's tokens [nats].
+  /// The loss summed over the batch's tokens [nats]; a batch without sequences fetches the groups.
   double loss(const Exec& exec, const TokenBatch& batch);
   /// Logits (B*T, V) of a batch's inputs.
   void logits(const Exec& exec, const Matrix<int32_t>& inputs, const Matrix<float>& z);
@@ -76,8 +81,11 @@ class Transformer {
   void attention_half(const Exec& exec, int64_t layer, int64_t length);
   void mlp_half(const Exec& exec, int64_t layer);
   double head(const Exec& exec, const Tokens& targets);
-  void clear_vectors(const Exec& exec);
+  void fetch(const Exec& exec, int64_t group) const;
+  void clear_rest(const Exec& exec);
+  void clear_block(const Exec& exec, int64_t layer);
   double head_backward(const Exec& exec, const Tokens& targets, double scale, float kept);
+  void pass_by(const Exec& exec, Gradients gradients, const Finished& finished);
   void block_backward(const Exec& exec, int64_t layer, int64_t length, float kept);
 
   ModelConfig config_;
@@ -85,6 +93,8 @@ class Transformer {
   Purpose purpose_;
   Gelu gelu_;
   Rotary rotary_;
+  GroupPlaces groups_;
+  Fetch fetch_;
   Vector<S> weights_;
   Vector<float> gradients_;
   Vector<char> store_;

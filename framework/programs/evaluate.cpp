@@ -11,7 +11,7 @@
 #include "core/log.hpp"
 #include "core/stop_request.hpp"
 #include "evaluate/evaluator.hpp"
-#include "evaluate/gather_weights.hpp"
+#include "evaluate/weight_store.hpp"
 #include "interchange/weights_format.hpp"
 #include "ops/gemm.hpp"
 #include "ops/ops.hpp"
@@ -34,6 +34,7 @@ void visit(NumbersConfig& c, Visitor&& v) {
 struct EvaluationConfig {
   DataConfig data;
   int64_t memory_budget = int64_t{2} << 30;
+  std::string sharding = "as_trained";
   AveragingConfig averaging;
   SourceOptions sources;
   NumbersConfig numbers;
@@ -42,6 +43,8 @@ template <class Visitor>
 void visit(EvaluationConfig& c, Visitor&& v) {
   v("data", c.data, "");
   v("memory_budget", c.memory_budget, "bytes of activations a rank", at_least(1));
+  v("sharding", c.sharding, "full: of a file's weights, a rank holds its part and a few blocks' at a time; averages that are in no file are held whole",
+    one_of({"as_trained", "optimizer", "full"}));
   v("averaging", c.averaging, "");
   v("averaging", c.sources, "");
   v("averaging", c.numbers, "");
@@ -114,14 +117,17 @@ Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& 
 class WeightsEvaluator {
  public:
   WeightsEvaluator(const Communicator& comm, const EvaluationConfig& config, const ConfigSource& source)
-      : comm_(comm), source_(source), memory_budget_(config.memory_budget) {}
+      : comm_(comm), source_(source), memory_budget_(config.memory_budget), sharding_(config.sharding) {}
+  WeightsEvaluator(const WeightsEvaluator&) = delete;  // the model fetches its weights here
+  WeightsEvaluator& operator=(const WeightsEvaluator&) = delete;
+
 
   /// The weights of a file.
   Json evaluate(const std::filesystem::path& path) {
     const Stopwatch clock;
     const PlacedFile file = open_on_root(comm_, [&] { return format_of(path).open(path); });
     const TrainConfig trained = stored_config(file.header, path.string());
-    prepare(trained, path.string());
+    prepare(trained, path.string(), sharding_ == "full" || (sharding_ == "as_trained" && trained.sharding == "full"));
     check_same_layout(file.header.table, table_, path.string());
     check_same_tokenizer(file.header, path.string());
     const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
@@ -135,7 +141,7 @@ class WeightsEvaluator {
     const Stopwatch clock;
     const std::string name = "the average of step " + std::to_string(average.header.step);
     const TrainConfig trained = stored_config(average.header, name);
-    prepare(trained, name);
+    prepare(trained, name, false);
     check_same_tokenizer(average.header, name);
     const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
     const HostVector<float> values = on_host(local);
@@ -149,8 +155,8 @@ class WeightsEvaluator {
 
  private:
   EvaluationResult loss_of(const Vector<float>& local) {
-    gather_weights(exec_, comm_, *layout_, local, *model_);
-    EvaluationResult result = evaluator_->evaluate(exec_, *model_);
+    weights_->set(exec_, local);
+    EvaluationResult result = evaluator_->evaluate(exec_, *model_, windows_->shared());
     if (!std::isfinite(comm_.sum(squared_norm(exec_, local)))) result.loss = std::numeric_limits<double>::quiet_NaN();  // whatever it is on these tokens
     return result;
   }
@@ -162,10 +168,11 @@ class WeightsEvaluator {
                here, ", as its meta.json says, and ", path, " was trained on those of ", trained, "; prepare the text with that one");
   }
 
-  void prepare(const TrainConfig& trained, const std::string& path) {
+  void prepare(const TrainConfig& trained, const std::string& path, bool share) {
     const DataConfig data = data_for(trained, source_);
-    std::string shape = trained.precision + dump_config(trained.model) + dump_config(DataConfig{.validation = data.validation,
-                                                                                                .validation_sequences = data.validation_sequences});
+    std::string shape = trained.precision + dump_config(trained.model) + concat(Json(data.validation).dump(), data.validation_sequences);
+    share = share && comm_.size() > 1;
+    shape += share ? "shared" : "whole";
     if (shape_ == shape) return;
     const bool given = source_.find("data.validation") != nullptr;
     const std::string key = given ? "data.validation" + source_.where("data.validation") : "data.validation (as " + path + " was trained)";
@@ -181,11 +188,14 @@ class WeightsEvaluator {
     });
     checked_digest(comm_, *tokens_);
     table_ = model_parameters(trained.model, trained.optimizer.decay_embeddings);
-    layout_.emplace(table_.size(), comm_.rank(), comm_.size());
+    layout_.emplace(table_.size(), comm_.rank(), comm_.size(), share ? table_.group_ends() : std::vector<int64_t>());
+    windows_.emplace(table_, *layout_, share);
     const int64_t sequences = data.validation_sequences > 0 ? data.validation_sequences : tokens_->consecutive_windows(trained.model.context);
     const int64_t batch = batch_sequences(trained.model, precision_of(trained), memory_budget_, (sequences + comm_.size() - 1) / comm_.size());
     LAWA_CHECK(multiplies_in(precision_of(trained)), path, ": was trained in ", trained.precision, ", which this build can't on this processor");
-    model_.emplace(trained.model, batch, layout_->padded_size(), Purpose::evaluation, precision_of(trained));
+    model_.emplace(trained.model, batch, windows_->groups(), Purpose::evaluation, precision_of(trained),
+                   share ? Fetch([this](const Exec& exec, int64_t group) { weights_->fetch(exec, group); }) : Fetch());
+    weights_.emplace(comm_, *layout_, *windows_, *model_);
     evaluator_.emplace(*tokens_, sequences, batch, trained.model.context, comm_);
     shape_ = std::move(shape);
   }
@@ -193,12 +203,15 @@ class WeightsEvaluator {
   const Communicator& comm_;
   const ConfigSource& source_;
   int64_t memory_budget_;
+  std::string sharding_;
   Exec exec_;
   std::string shape_;
   std::optional<TokenSet> tokens_;
   ParameterTable table_;
   std::optional<ShardLayout> layout_;
+  std::optional<Windows> windows_;
   std::optional<LanguageModel> model_;
+  std::optional<WeightStore> weights_;
   std::optional<Evaluator> evaluator_;
 };
 

@@ -50,7 +50,7 @@ std::vector<const Evaluations::AverageModel*> Evaluations::due_averages() const 
 
 Json Evaluations::line(const std::string& name, const Json& description, int64_t step) {
   const Stopwatch clock;
-  const EvaluationResult result = evaluator_.evaluate(trainer_.exec(), trainer_.model());
+  const EvaluationResult result = evaluator_.evaluate(trainer_.exec(), trainer_.model(), trainer_.in_step());
   Json line = {{"kind", "evaluate"}, {"step", step}, {"model", name}};
   line.update(description);
   line["loss"] = number(result.loss);

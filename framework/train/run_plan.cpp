@@ -155,11 +155,12 @@ RunOutput run_output(const TrainConfig& config, int64_t first_step) {
 RankMemory rank_memory(const TrainConfig& config, int ranks, int64_t most_snapshots) {
   const ParameterTable table = model_parameters(config.model, config.optimizer.decay_embeddings);
   const ShardLayout layout(table.size(), 0, ranks, table.group_ends());
-  const int64_t full = layout.padded_size(), mine = layout.local_size(), sums = PlannedAverages(config).sums();
+  const Windows windows(table, layout, shares_weights(config, ranks));
+  const int64_t full = windows.groups().size, mine = layout.local_size(), sums = PlannedAverages(config).sums();
   const bool fp32 = precision_of(config) == Precision::fp32, alone = ranks == 1;
   RankMemory memory;
   memory.weights = (fp32 ? 4 : 2) * full;
-  memory.gradients = 4 * full;
+  memory.gradients = 4 * full + (windows.shared() ? 4 * GradientStore::micro_batch_size(layout) : 0);
   memory.activations = LanguageModel::activation_bytes(config.model, micro_sequences(config, ranks), purpose_of(config), precision_of(config));
   memory.optimizer = 4 * mine * (2 + (alone && fp32 ? 0 : 1) + (alone ? 0 : 1));
   memory.averages = 8 * mine * sums + (config.averages.empty() ? 0 : 4 * mine);

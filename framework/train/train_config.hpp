@@ -75,7 +75,7 @@ void visit(RunConfig& c, Visitor&& v) {
 
 struct TrainConfig {
   uint64_t seed = 1;
-  std::string precision = "fp32";
+  std::string precision = "fp32", sharding = "optimizer";
   ModelConfig model;
   DataConfig data;
   BatchConfig batch;
@@ -94,6 +94,9 @@ void visit(TrainConfig& c, Visitor&& v) {
   v("precision", c.precision,
     "of weights and activations in the model; the weights that are updated, residuals, gradients of weights and all sums are float32",
     one_of({"fp32", "bf16"}));
+  v("sharding", c.sharding,
+    "what ranks share out. optimizer: the weights that are updated, and their moments; full: also those that the model computes with, and "
+    "gradients, of which a rank then holds a few blocks' at a time: for models larger than a rank's memory", one_of({"optimizer", "full"}));
   v("model", c.model, "");
   v("data", c.data, "");
   v("batch", c.batch, "");

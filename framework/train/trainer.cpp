@@ -5,7 +5,6 @@
 #include <iterator>
 #include <optional>
 
-#include "evaluate/gather_weights.hpp"
 #include "params/initial_weights.hpp"
 #include "tensor/denormals.hpp"
 #include "tensor/phases.hpp"
@@ -41,6 +40,8 @@ Purpose purpose_of(const TrainConfig& config) {
   return config.batch.recompute == "attention" ? Purpose::recompute_attention : Purpose::training;
 }
 
+bool shares_weights(const TrainConfig& config, int ranks) { return config.sharding == "full" && ranks > 1; }
+
 int64_t micro_sequences(const TrainConfig& config, int ranks) {
   const int64_t share = (config.batch.global_sequences + ranks - 1) / ranks;
   if (config.batch.micro_sequences > 0) return std::min(config.batch.micro_sequences, share);
@@ -57,20 +58,23 @@ Trainer::Trainer(const TrainConfig& config, const Communicator& comm, const Para
       table_(&table),
       tokens_(&tokens),
       layout_(table.size(), comm.rank(), comm.size(), table.group_ends()),
-      model_(config.model, micro_sequences, layout_.padded_size(), purpose_of(config), precision_of(config)),
+      windows_(table, layout_, shares_weights(config, comm.size())),
+      model_(config.model, micro_sequences, windows_.groups(), purpose_of(config), precision_of(config),
+             windows_.shared() ? Fetch([this](const Exec& exec, int64_t group) { store_.fetch(exec, group); }) : Fetch()),
+      store_(comm, layout_, windows_, model_),
+      gradients_(comm, layout_, windows_, model_.gradients()),
       optimizer_(config.optimizer, table, layout_, owned_part(layout_, model_.float_weights(), "lawa::master")),
       averages_(config.averages, layout_),
       plan_(config.seed, config.batch.global_sequences, micro_sequences, tokens.windows(config.model.context), comm.rank(), comm.size()),
       count_(config.batch.global_sequences * config.model.context),
-      batch_(micro_sequences, config.model.context),
-      gradient_(owned_part(layout_, model_.gradients(), "lawa::gradient")) {}
+      batch_(micro_sequences, config.model.context) {}
 
 void Trainer::start() {
   const HostVector<float> local = on_host(optimizer_.master());
   for (const auto& [range, begin] : layout_.mine())
     initial_weights(*table_, config_->seed, range, {local.data() + begin, static_cast<size_t>(range.size())});
   copy(optimizer_.master(), local);
-  gather(optimizer_.master());
+  store_.set(exec_, optimizer_.master());
 }
 
 Json Trainer::load(const std::filesystem::path& weights, bool state) {
@@ -90,7 +94,7 @@ Json Trainer::load(const std::filesystem::path& weights, bool state) {
     step_ = header.step;
     count_.go_on(header.step, header.trained_tokens, header.provenance.value("batch_changes", Json()));
   }
-  gather(optimizer_.master());
+  store_.set(exec_, optimizer_.master());
   return averages;
 }
 
@@ -102,8 +106,13 @@ bool Trainer::is_finite() const {
 
 bool Trainer::next_step_is_finite() {
   const auto micro_batches = plan_.micro_batches(tokens() / config_->model.context);
+  const Finished finish = [this](Range finished) { gradients_.finish(exec_, finished.begin); };
   double sum = 0;
-  if (!micro_batches.empty()) {
+  if (windows_.shared()) {
+    gradients_.begin(true);
+    sum += model_.forward_backward(exec_, micro_batches.empty() ? TokenBatch() : load_batch(micro_batches[0]), 1, Gradients::overwrite, finish);
+    sum += squared_norm(exec_, gradients_.mine());
+  } else if (!micro_batches.empty()) {
     sum += model_.forward_backward(exec_, load_batch(micro_batches[0]), 1, Gradients::overwrite);
     sum += squared_norm(exec_, model_.gradients());
   }
@@ -132,11 +141,11 @@ StepResult Trainer::train_step(int64_t saved) {
   const int64_t next = step_ + 1;
   const double mine = accumulate_gradients();
   const auto [loss, stop, saved_by_all] = comm_->exchange(mine, stop_request(), saved);
-  const double norm = std::sqrt(comm_->sum(in_phase("optimizer", [&] { return squared_norm(exec_, gradient_); })));
+  const double norm = std::sqrt(comm_->sum(in_phase("optimizer", [&] { return squared_norm(exec_, gradients_.mine()); })));
   const double lr = learning_rate(config_->schedule, next);
   if (!std::isfinite(loss) || !std::isfinite(norm)) throw Diverged({next, loss, lr, norm});
-  in_phase("optimizer", [&] { optimizer_.update(exec_, gradient_, lr, clip_factor(norm, config_->optimizer.clip_norm), next); });
-  gather(optimizer_.master());
+  in_phase("optimizer", [&] { optimizer_.update(exec_, gradients_.mine(), lr, clip_factor(norm, config_->optimizer.clip_norm), next); });
+  store_.set(exec_, optimizer_.master());
   fast.reset();  // averages are exact
   in_phase("averages", [&] { averages_.observe(exec_, next, optimizer_.master()); });
   step_ = next;
@@ -151,32 +160,21 @@ TokenBatch Trainer::load_batch(const std::vector<int64_t>& micro_batch) {
   });
 }
 
-/// Leaves the sum over ranks in gradient_; returns this rank's part of the mean loss [nats/token].
+/// Leaves the sum over ranks in gradients_; returns this rank's part of the mean loss [nats/token].
 double Trainer::accumulate_gradients() {
   const double scale = 1.0 / static_cast<double>(config_->batch.global_sequences * config_->model.context);
   const auto micro_batches = plan_.micro_batches(tokens() / config_->model.context);
-  unreduced_buckets_ = layout_.buckets();
-  if (micro_batches.empty()) fill(exec_, model_.gradients(), 0.0f);
+  const int64_t rounds = windows_.shared() ? plan_.most_micro_batches() : std::max(std::ssize(micro_batches), int64_t{1});
+  const Finished finish = [this](Range finished) { gradients_.finish(exec_, finished.begin); };
   double loss = 0;
-  for (size_t i = 0; i < micro_batches.size(); ++i) {
-    Finished reduce;
-    if (i + 1 == micro_batches.size()) reduce = [this](Range finished) { reduce_from(finished.begin); };
-    loss += model_.forward_backward(exec_, load_batch(micro_batches[i]), scale, i == 0 ? Gradients::overwrite : Gradients::add, reduce);
+  for (int64_t i = 0; i < rounds; ++i) {
+    const bool go = windows_.shared() || i + 1 == rounds;  // through gradients_
+    if (go) gradients_.begin(!windows_.shared() || i == 0);
+    const TokenBatch batch = i < std::ssize(micro_batches) ? load_batch(micro_batches[static_cast<size_t>(i)]) : TokenBatch();
+    loss += model_.forward_backward(exec_, batch, scale, windows_.shared() || i == 0 ? Gradients::overwrite : Gradients::add, go ? finish : Finished());
   }
-  reduce_from(0);  // a rank without sequences takes part here
   return loss * scale;
 }
-
-/// Reduces the buckets that begin at or after `begin` and aren't reduced yet, the last first: the same order on every rank.
-void Trainer::reduce_from(int64_t begin) {
-  if (layout_.ranks() == 1) return;
-  for (; unreduced_buckets_ > 0 && layout_.bucket(unreduced_buckets_ - 1).begin >= begin; --unreduced_buckets_) {
-    const int64_t i = unreduced_buckets_ - 1;
-    comm_->reduce_scatter_sum(exec_, slice(model_.gradients(), layout_.bucket(i)), slice(gradient_, layout_.local_bucket(i)));
-  }
-}
-
-void Trainer::gather(const Vector<float>& local) { gather_weights(exec_, *comm_, layout_, local, model_); }
 
 /// The model's weights are the ones that are updated.
 bool Trainer::in_place() const { return model_.float_weights().data() == optimizer_.master().data(); }
@@ -206,10 +204,10 @@ void Trainer::with_average(size_t i, const AverageSpec& model, const std::functi
   if (model.blend != 1) blend(exec_, model.blend, optimizer_.master(), mine);
   keep_plain(model.exclude, mine);
   if (in_place()) exchange(exec_, optimizer_.master(), mine);
-  else gather(mine);
+  else store_.set(exec_, mine);
   work();
   if (in_place()) exchange(exec_, optimizer_.master(), mine);
-  else gather(optimizer_.master());
+  else store_.set(exec_, optimizer_.master());
 }
 
 FlatHeader Trainer::header_of(const FlatHeader& run, int64_t step) const {

@@ -8,7 +8,9 @@
 #include "core/stop_request.hpp"
 #include "data/token_file.hpp"
 #include "evaluate/evaluator.hpp"
+#include "evaluate/weight_store.hpp"
 #include "model/language_model.hpp"
+#include "train/gradient_store.hpp"
 #include "train/token_count.hpp"
 #include "train/train_config.hpp"
 
@@ -35,6 +37,8 @@ class Trainer {
   /// Nothing is initialised yet: call start() or load(). Objects passed by reference must outlive it.
   Trainer(const TrainConfig& config, const Communicator& comm, const ParameterTable& table, const TokenSet& tokens,
           int64_t micro_sequences);
+  Trainer(const Trainer&) = delete;  // the model fetches its weights here
+  Trainer& operator=(const Trainer&) = delete;
 
   /// Step 0 with weights from the seed. Collective.
   void start();
@@ -61,6 +65,10 @@ class Trainer {
   /// Training tokens of the first `step` steps.
   int64_t tokens_until(int64_t step) const { return count_.until(step); }
   LanguageModel& model() { return model_; }
+  /// Of what this rank owns, a local buffer.
+  const Vector<float>& weights() const { return optimizer_.master(); }
+  /// All ranks must call the model together, as they share out its weights.
+  bool in_step() const { return windows_.shared(); }
   const OnlineAverages& averages() const { return averages_; }
   /// work() with average i in the model, blended with the present weights and without the excluded tensors as `model` says; then the
   /// run's own weights are there again, bit for bit. Collective.
@@ -77,8 +85,6 @@ class Trainer {
   void keep_plain(const std::vector<std::string>& exclude, const Vector<float>& average) const;
   TokenBatch load_batch(const std::vector<int64_t>& micro_batch);
   double accumulate_gradients();
-  void reduce_from(int64_t begin);
-  void gather(const Vector<float>& local);
   bool in_place() const;
 
   const TrainConfig* config_;
@@ -87,19 +93,22 @@ class Trainer {
   const TokenSet* tokens_;
   Exec exec_;
   ShardLayout layout_;
+  Windows windows_;
   LanguageModel model_;
+  WeightStore store_;
+  GradientStore gradients_;
   AdamW optimizer_;
   OnlineAverages averages_;
   BatchPlan plan_;
   TokenCount count_;
   BatchBuffer batch_;
-  Vector<float> gradient_;         ///< of my range, a local buffer
-  int64_t unreduced_buckets_ = 0;  ///< in this step, counted from the front
   int64_t step_ = 0;
 };
 
 /// What batch.recompute says.
 Purpose purpose_of(const TrainConfig& config);
+/// Whether ranks share out weights and gradients, too: a rank that is alone has nobody to share them with.
+bool shares_weights(const TrainConfig& config, int ranks);
 /// Sequences of a micro-batch: what the config says, or as many as fit the memory budget and one rank's share.
 int64_t micro_sequences(const TrainConfig& config, int ranks);
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/hash.hpp"
+#include "ops/gemm.hpp"
 #include "params/initial_weights.hpp"
 #include "support/near.hpp"
 #include "support/plain_training.hpp"
@@ -95,7 +96,7 @@ TEST_P(TrainingStep, AgreesWithTrainingWithoutRanks) {
     const StepResult ours = trainer_.train_step(), theirs = plain.step(whole_batch(step));
     EXPECT_EQ(ours.step, step);
     EXPECT_TRUE(near(std::vector{ours.loss}, std::vector{theirs.loss}, 1e-6)) << "loss of step " << step;
-    EXPECT_TRUE(near(std::vector{ours.grad_norm}, std::vector{theirs.grad_norm}, 2e-6)) << "norm of step " << step;
+    EXPECT_TRUE(near(std::vector{ours.grad_norm}, std::vector{theirs.grad_norm}, 5e-6)) << "norm of step " << step;
     EXPECT_EQ(ours.lr, learning_rate(config_.schedule, step));
     largest_norm = std::max(largest_norm, theirs.grad_norm);
   }
@@ -122,12 +123,52 @@ TEST_P(TrainingStep, RepeatsBitForBit) {
   EXPECT_TRUE(same_bits(first, second));
 }
 
+/// Losses, norms and this rank's weights after some steps.
+struct Outcome {
+  std::vector<double> losses, norms;
+  std::vector<float> weights;
+};
+Outcome outcome_of(const TrainConfig& config, const Communicator& comm, const ParameterTable& table, const TokenSet& tokens) {
+  Trainer trainer(config, comm, table, tokens, micro_sequences(config, comm.size()));
+  Outcome outcome;
+  trainer.start();
+  for (int64_t step = 1; step <= steps; ++step) {
+    const StepResult result = trainer.train_step();
+    outcome.losses.push_back(result.loss);
+    outcome.norms.push_back(result.grad_norm);
+  }
+  EXPECT_TRUE(trainer.next_step_is_finite());
+  outcome.weights = values(trainer.weights());
+  return outcome;
+}
+
+TEST_P(TrainingStep, IsTheSameWhereRanksShareWeightsAndGradients) {
+  TrainConfig config = config_;
+  for (const char* precision : {"fp32", "bf16"}) {
+    config.precision = precision;
+    if (!multiplies_in(precision_of(config))) continue;
+    config.sharding = "optimizer";
+    const Outcome whole = outcome_of(config, comm_, table_, tokens_);
+    config.sharding = "full";
+    const Outcome shared = outcome_of(config, comm_, table_, tokens_);
+    const int64_t share = (config.batch.global_sequences + comm_.size() - 1) / comm_.size();
+    if (share <= config.batch.micro_sequences) {  // one micro-batch: no sum in another order
+      EXPECT_TRUE(same_bits(shared.losses, whole.losses));
+      EXPECT_TRUE(same_bits(shared.norms, whole.norms));
+      EXPECT_TRUE(same_bits(shared.weights, whole.weights));
+    } else {
+      EXPECT_TRUE(near(shared.losses, whole.losses, precision_of(config) == Precision::fp32 ? 1e-6 : 1e-3));
+      EXPECT_TRUE(near(shared.norms, whole.norms, precision_of(config) == Precision::fp32 ? 1e-5 : 1e-2));
+    }
+  }
+}
+
 // 3 layers of 36 channels are 49 896 weights in several buckets; one layer of 18 is less than 2 * 4096, so that of 3 ranks the
 // last owns nothing.
 INSTANTIATE_TEST_SUITE_P(Shapes, TrainingStep,
                          testing::Values(Shape{"SeveralBuckets", 3, 36, 6, 2}, Shape{"RaggedBatchesAndMicroBatches", 3, 36, 7, 2},
                                          Shape{"FewerSequencesThanRanks", 2, 18, 2, 1}, Shape{"OneSequence", 2, 18, 1, 1},
-                                         Shape{"RankWithoutWeights", 1, 18, 5, 3}, Shape{"GptNeoX", 2, 36, 5, 2, tiny_gpt_neox()}),
+                                         Shape{"RankWithoutWeights", 1, 18, 5, 3}, Shape{"ManyBlocks", 6, 36, 6, 6}, Shape{"GptNeoX", 2, 36, 5, 2, tiny_gpt_neox()}),
                          [](const auto& test) { return test.param.name; });
 
 TEST(TrainingShapes, AreWhatTheyAreCalled) {
