@@ -1,6 +1,7 @@
 # What a builder may choose, and the flags that every target of the project gets.
 option(LAWA_TESTS "Build the tests" ON)
 option(LAWA_NATIVE "Optimise for the building machine's processor (not for binaries that travel)" OFF)
+option(LAWA_PRECOMPILED "Parse the libraries' headers once; off: every file is held to including what it uses" ON)
 option(LAWA_REQUIRE_CUDA "Stop unless Kokkos has its CUDA backend" OFF)
 set(LAWA_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (e.g. address,undefined)")
 set(LAWA_GEMM "" CACHE STRING "Matrix products on the CPU: onednn or blas (empty: the first that is installed)")
