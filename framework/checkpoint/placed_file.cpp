@@ -45,7 +45,8 @@ Places Places::of_tensors(const ParameterTable& wanted, const ParameterTable& fr
   Places places{.files = files};
   for (const Parameter& parameter : wanted.parameters())
     for_each_part(named.at(parameter.name)->range(), [&](const Part& part) {
-      places.segments.push_back({{places.size(), places.size() + part.elements}, part.offset, part.format, part.file});
+      places.segments.push_back({{places.size(), places.size() + part.elements}, part.offset, part.format, part.file,
+                                 part.transposed ? part.transposed->rows : 0});
     });
   return places;
 }
@@ -63,13 +64,15 @@ int64_t Places::bytes(Range elements) const {
 
 Json Places::to_json() const {
   Json list = Json::array();
-  for (const Segment& segment : segments) list.push_back({segment.elements.end, segment.offset, segment.format, segment.file});
+  for (const Segment& segment : segments)
+    list.push_back({segment.elements.end, segment.offset, segment.format, segment.file, segment.transposed_rows});
   return {list, files, checksums ? Json(*checksums) : Json()};
 }
 
 Places Places::from_json(const Json& json) {
   Places places;
-  for (const Json& entry : json.at(0)) places.segments.push_back({{places.size(), entry.at(0)}, entry.at(1), entry.at(2), entry.at(3)});
+  for (const Json& entry : json.at(0))
+    places.segments.push_back({{places.size(), entry.at(0)}, entry.at(1), entry.at(2), entry.at(3), entry.at(4)});
   places.files = json.at(1).get<std::vector<std::string>>();
   if (!json.at(2).is_null()) places.checksums = json.at(2).get<int64_t>();
   return places;
@@ -127,6 +130,15 @@ std::span<Byte> bytes_in(std::span<Byte> range, const Places::Part& part) {
   return range.subspan(static_cast<size_t>(part.bytes_before), static_cast<size_t>(part.bytes()));
 }
 
+void read_part(const ByteFile& file, const Places::Part& part, std::span<std::byte> out) {
+  if (part.transposed) return read_transposed(file, *part.transposed, out);
+  file.read(part.offset, out);
+}
+void write_part(const ByteFile& file, const Places::Part& part, std::span<const std::byte> stored) {
+  if (part.transposed) return write_transposed(file, *part.transposed, stored);
+  file.write(part.offset, stored);
+}
+
 }  // namespace
 
 // ---- reading ---------------------------------------------------------------------------------------------------------------
@@ -135,15 +147,18 @@ PlacedReader::PlacedReader(OpenFiles& open, std::filesystem::path path, const Pl
                            std::string array)
     : open_(open), path_(std::move(path)), files_(places.files_of(path_)), places_(places), table_(table), array_(std::move(array)) {}
 
-/// Into `out`, if the stored bytes are as many, else into room of its own.
+/// Into `out`, if the stored bytes are as many and in one format, else into room of its own.
 std::span<const std::byte> PlacedReader::read_stored(Range range, std::span<std::byte> out) {
   if (places_.checksums) check_whole_blocks(range, places_.size());
   const int64_t bytes = places_.bytes(range);
-  if (bytes != std::ssize(out)) {
+  std::optional<NumberFormat> format;
+  bool one_format = true;  // float64 beside float16 may have as many bytes as float32
+  places_.for_each_part(range, [&](const Places::Part& part) { one_format &= format.value_or(part.format) == part.format, format = part.format; });
+  if (bytes != std::ssize(out) || !one_format) {
     stored_.resize(static_cast<size_t>(bytes));
     out = stored_;
   }
-  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].read(part.offset, bytes_in(out, part)); });
+  places_.for_each_part(range, [&](const Places::Part& part) { read_part(open_[files_[part.file]], part, bytes_in(out, part)); });
   bytes_ += bytes;
   if (places_.checksums) verify(range, out);
   return out;
@@ -212,7 +227,7 @@ void PlacedWriter::write_stored(Range range, std::span<const std::byte> stored) 
   check_whole_blocks(range, places_.size());
   LAWA_CHECK(std::ssize(stored) == places_.bytes(range), stored.size(), " bytes for ", range.size(), " elements");
   checksums_[range.begin] = block_checksums(stored, places_.format());
-  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].write(part.offset, bytes_in(stored, part)); });
+  places_.for_each_part(range, [&](const Places::Part& part) { write_part(open_[files_[part.file]], part, bytes_in(stored, part)); });
 }
 
 void PlacedWriter::write(Range range, std::span<const float> values) {
@@ -228,16 +243,16 @@ void PlacedWriter::write(Range range, std::span<const double> values) {
 }
 
 void PlacedWriter::begin_writing_back(Range range) const {
-  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].begin_writing_back(part.offset, part.bytes()); });
+  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].begin_writing_back(part.place().begin, part.place().size()); });
 }
 
 void PlacedWriter::bring_back(Range range) const {
-  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].bring_back(part.offset, part.bytes()); });
+  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].bring_back(part.place().begin, part.place().size()); });
 }
 
 void PlacedWriter::verify(Range range) {
   stored_.resize(static_cast<size_t>(places_.bytes(range)));
-  places_.for_each_part(range, [&](const Places::Part& part) { open_[files_[part.file]].read(part.offset, bytes_in(std::span(stored_), part)); });
+  places_.for_each_part(range, [&](const Places::Part& part) { read_part(open_[files_[part.file]], part, bytes_in(std::span(stored_), part)); });
   LAWA_CHECK(block_checksums(stored_, places_.format()) == checksums_.at(range.begin), files_[0].string(),
              ": what was read back isn't what was written (elements from ", range.begin, ")");
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/transposed.hpp"
 #include "core/byte_file.hpp"
 #include "core/json.hpp"
 #include "core/number_format.hpp"
@@ -31,12 +32,13 @@ struct FlatHeader {
   static FlatHeader from_json(const Json& json, const std::string& place);
 };
 
-/// Consecutive elements of an array, one behind the other from a byte of the file on.
+/// Consecutive elements of an array, one behind the other from a byte of the file on; or a whole matrix whose transpose lies there.
 struct Segment {
   Range elements;
   int64_t offset = 0;
   NumberFormat format = NumberFormat::float32;
   size_t file = 0;  ///< of Places::files
+  int64_t transposed_rows = 0;  ///< of a matrix that lies transposed: the rows that it has in the file
 };
 
 /// Where an array lies: segments that cover 0..P-1 in ascending order; where a file has them, the XXH3-64 of each block of 4096 numbers.
@@ -56,20 +58,27 @@ struct Places {
   /// Bytes that elements have in the file.
   int64_t bytes(Range elements) const;
   /// A range's part that lies in one piece: `elements` of them, at byte `offset` of the file, with `before` elements and
-  /// `bytes_before` bytes of the range before it.
+  /// `bytes_before` bytes of the range before it. Or some of a matrix that lies transposed: then `offset` is where that begins.
   struct Part {
     int64_t offset, elements, before, bytes_before;
     NumberFormat format;
     size_t file;
+    std::optional<TransposedRun> transposed;
     int64_t bytes() const { return elements * bytes_of(format); }
+    /// The bytes of the file among which it is.
+    Range place() const { return {offset, offset + (transposed ? transposed->rows * transposed->columns * transposed->width : bytes())}; }
   };
   template <class F>
   void for_each_part(Range range, F&& f) const {
     int64_t bytes_before = 0;
     for (auto segment = first_behind(range.begin); segment != segments.end() && segment->elements.begin < range.end; ++segment) {
       const Range some = intersect(segment->elements, range);
-      const Part part{segment->offset + (some.begin - segment->elements.begin) * bytes_of(segment->format), some.size(),
-                      some.begin - range.begin, bytes_before, segment->format, segment->file};
+      const int64_t begin = some.begin - segment->elements.begin, width = bytes_of(segment->format), rows = segment->transposed_rows;
+      Part part{segment->offset + begin * width, some.size(), some.begin - range.begin, bytes_before, segment->format, segment->file, {}};
+      if (rows > 0) {
+        part.offset = segment->offset;
+        part.transposed = {segment->offset, rows, segment->elements.size() / rows, {begin, begin + some.size()}, width};
+      }
       f(part);
       bytes_before += part.bytes();
     }

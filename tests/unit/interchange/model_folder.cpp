@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "core/files.hpp"
 #include "interchange/weights_format.hpp"
 #include "support/errors.hpp"
@@ -54,6 +56,20 @@ TEST_F(ModelFolder, IsReadByItsIndex) {
   const PlacedFile file = format_of(folder.path()).open(folder.path());
   EXPECT_EQ(file.header.table.size(), 17);
   EXPECT_EQ(file.places("weights").segments[2].file, 1u);
+}
+
+TEST_F(ModelFolder, NumbersOfSeveralFormatsAreReadThoughTheyHaveAsManyBytesAsFloats) {
+  const auto [header, text] = lay_out_safetensors({tensor("a", 1, "F64"), tensor("b", 2, "F16")}, {});
+  const double one_and_a_half = 1.5;
+  const std::array<uint16_t, 2> one_and_two{0x3c00, 0x4000};
+  std::string bytes = text;
+  bytes.append(reinterpret_cast<const char*>(&one_and_a_half), 8).append(reinterpret_cast<const char*>(one_and_two.data()), 4);
+  write_file(folder / "model.safetensors", bytes, false);
+  const PlacedFile file = format_of(folder.path()).open(folder.path());
+  OpenFiles open(ByteFile::Mode::read);
+  std::vector<float> values(3);
+  PlacedReader(open, file.path, file.places("weights"), file.header.table).read({0, 3}, values);
+  EXPECT_THAT(values, ElementsAre(1.5f, 1.0f, 2.0f));
 }
 
 TEST_F(ModelFolder, DoesNotTakeAnIndexThatIsWrong) {
