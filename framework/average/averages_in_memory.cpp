@@ -5,6 +5,7 @@
 
 #include "average/pieces.hpp"
 #include "checkpoint/shard_file.hpp"
+#include "interchange/imported_model.hpp"
 #include "interchange/weights_format.hpp"
 
 namespace lawa {
@@ -12,8 +13,9 @@ namespace {
 
 /// The header that an average's file would have. Collective.
 FlatHeader header_of(const Communicator& comm, const PlannedFile& file, const std::vector<Source>& sources) {
-  const auto& newest = std::ranges::lower_bound(sources, file.average.step(), {}, &Source::step)->path;
-  const PlacedFile opened = open_on_root(comm, [&] { return format_of(newest).open(newest); });
+  const Source& newest = *std::ranges::lower_bound(sources, file.average.step(), {}, &Source::step);
+  PlacedFile opened = open_on_root(comm, [&] { return open_model(newest.path); });
+  opened.header.step = newest.own_step();
   return header_of_average(opened.header, describe_average(file, sources));
 }
 

@@ -15,7 +15,8 @@ struct MadeAverage {
 
 /// use(average) for the average of every planned file, by ascending step: what write_averages would write, bit for bit. Every
 /// checkpoint is read once, each rank its own part, which it holds for as long as an average needs it; says first how much that is.
-/// Collective; `use` may call collectives. Errors (which reach all ranks): a damaged, missing or non-finite source; safetensors.
+/// Collective; `use` may call collectives. Errors (which reach all ranks): a damaged, missing or non-finite source. Of models
+/// in other formats the sources are opened as_models.
 void for_each_average(const Communicator& comm, const AveragingOutput& options, const std::vector<PlannedFile>& files,
                       const std::vector<Source>& sources, Log& log, const std::function<void(const MadeAverage&)>& use);
 

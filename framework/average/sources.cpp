@@ -11,6 +11,7 @@
 #include "average/tensors.hpp"
 #include "checkpoint/shard_file.hpp"
 #include "core/error.hpp"
+#include "interchange/imported_model.hpp"
 #include "interchange/weights_format.hpp"
 
 namespace lawa {
@@ -60,12 +61,12 @@ void find_steps(std::vector<PlacedFile>& files, const SourceOptions& options, co
 }
 
 /// Files that needn't hold the same tensors keep their tables; of others the first one's will do.
-std::vector<PlacedFile> open_all(const std::vector<fs::path>& files, bool may_differ) {
+std::vector<PlacedFile> open_all(const std::vector<fs::path>& files, bool may_differ, bool as_models) {
   std::vector<PlacedFile> opened;
   for (const fs::path& file : files) {
     LAWA_CHECK(&format_of(file) == &format_of(files[0]), "source: files of two formats, ", format_of(files[0]).name, " and ",
                format_of(file).name, ", aren't averaged together: ", files[0].string(), ", ", file.string());
-    opened.push_back(format_of(file).open(file));
+    opened.push_back(as_models ? open_model(file) : format_of(file).open(file));
     PlacedFile &newest = opened.back(), &first = opened.front();
     LAWA_CHECK(newest.arrays.contains("weights"), file.string(), ": is a ", newest.header.kind, " file, not a weights file");
     newest.own_words = {};
@@ -120,7 +121,7 @@ std::vector<Source> open_sources(const Communicator& comm, const std::vector<fs:
                                  const Say& say) {
   const Json all = from_root(comm, [&] {
     may_differ = may_differ && !files.empty() && format_of(files[0]).by_tensor;
-    std::vector<PlacedFile> opened = open_all(files, may_differ);
+    std::vector<PlacedFile> opened = open_all(files, may_differ, options.as_models);
     Json table = opened.empty() ? Json::array() : opened[0].header.table.to_json();
     if (!options.any_run) keep_one_trajectory(opened, say);
     find_steps(opened, options, say);

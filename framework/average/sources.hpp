@@ -15,6 +15,7 @@ namespace lawa {
 struct SourceOptions {
   bool any_run = false;
   std::string order = "names";
+  bool as_models = false;  ///< weights in the order of this program's models (open_model), whatever their files; not a key
 };
 template <class Visitor>
 void visit(SourceOptions& c, Visitor&& v) {

@@ -178,6 +178,10 @@ std::optional<int64_t> number_in(const fs::path& path, Counted counted) {
   return last_of(parts, 2, nothing_but_a_number);
 }
 
+int64_t step_of_model(const std::filesystem::path& path) {
+  return number_in(path.parent_path().filename() / path.filename(), Counted::steps).value_or(0);
+}
+
 bool says_newest(const fs::path& path) {
   const Words newest{"final", "last", "latest", "end"};
   const std::vector<Tokens> parts = parts_of(path);

@@ -24,6 +24,9 @@ enum class Counted { steps, tokens, epochs };
 /// The number in a path; nothing where it names none.
 std::optional<int64_t> number_in(const std::filesystem::path& path, Counted counted);
 
+/// The step that a single model's name says: its own, or that of the folder that it is in; else 0.
+int64_t step_of_model(const std::filesystem::path& path);
+
 /// The file's name or its folder's says that nothing comes later: "final", "last", "latest" or "end" is a word of it.
 bool says_newest(const std::filesystem::path& path);
 

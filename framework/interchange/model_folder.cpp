@@ -193,7 +193,7 @@ bool set_dtype(Json& config, const std::string& dtype) {
 
 Companions companions_of(const fs::path& folder) {
   Companions companions;
-  const auto model = files_of_model(folder).first;
+  const auto model = is_model_folder(folder) ? files_of_model(folder).first : std::vector<std::string>{};
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (is_carried(entry.path())) companions.carried.push_back(name);

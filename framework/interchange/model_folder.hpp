@@ -34,7 +34,7 @@ bool is_model_folder(const std::filesystem::path& path);
 /// files beside one config.
 std::vector<std::filesystem::path> models_in(const std::filesystem::path& folder, int levels = 2);
 
-/// Which of a model's other files its average gets, and which it doesn't: weights of other kinds, states of optimizers, logs.
+/// Which of a folder's files go with its model, or another one's: not weights of other kinds, states of optimizers, logs.
 struct Companions {
   std::vector<std::string> carried{}, left{};
 };

@@ -73,7 +73,8 @@ std::string list_text(const std::vector<std::string>& names) {
 
 FlatHeader header_of_average(FlatHeader newest, const Json& description) {
   Json provenance = {{"program", "lawa " + version().number}, {"average", description}};
-  if (newest.provenance.is_object() && newest.provenance.contains("tokenizer")) provenance["tokenizer"] = newest.provenance["tokenizer"];
+  for (const char* key : {"tokenizer", "imported"})
+    if (newest.provenance.is_object() && newest.provenance.contains(key)) provenance[key] = newest.provenance[key];
   newest.git = version().git;
   newest.provenance = provenance;
   return newest;

@@ -5,7 +5,7 @@
 namespace lawa {
 namespace {
 
-constexpr float epsilon = 1e-5f;
+constexpr auto epsilon = static_cast<float>(norm_epsilon);
 
 /// Normalises one row of n numbers.
 template <class S>

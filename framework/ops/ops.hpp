@@ -17,6 +17,7 @@ struct Affine {
   Matrix<S> weight;
   Vector<S> bias;
 };
+inline constexpr double norm_epsilon = 1e-5;  ///< of every LayerNorm
 /// y = weight * (x - mean)/sqrt(variance + 1e-5) + bias, all (C); bias of length 0 is no bias.
 template <class S>
 struct Norm {

@@ -13,6 +13,8 @@
 namespace lawa {
 namespace {
 
+constexpr std::string_view hf = "hf:";
+
 /// "averages.3.window" as "averages.0.window".
 std::string in_first_table(const std::string& key) {
   static const std::regex number(R"(\.\d+(?=\.|$))");
@@ -35,7 +37,7 @@ bool is_there(const Communicator& comm, const std::string& word) {
 /// "key=value": the = comes before any /, and it isn't the name of a place.
 bool is_override(const Communicator& comm, const std::string& word, const std::set<std::string>& keys) {
   const size_t equals = word.find('=');
-  if (equals == std::string::npos || equals > word.find('/')) return false;
+  if (equals == std::string::npos || equals > word.find('/') || word.starts_with(hf)) return false;
   if (keys.contains(in_first_table(word.substr(0, equals)))) return true;
   return !word.ends_with(".safetensors") && !word.ends_with(".h5") && !is_there(comm, word);
 }
@@ -65,7 +67,7 @@ Arguments read_arguments(const Communicator& comm, const std::vector<std::string
       overrides.push_back(word);
     } else {
       LAWA_CHECK(!word.starts_with("-"), "unknown option ", word, "; keys are set as key=value, and --help lists them");
-      arguments.places.push_back(path_of(word, "the command line"));
+      arguments.places.push_back(path_of(word.starts_with(hf) ? word.substr(hf.size()) : word, "the command line"));
     }
   }
   for (const std::string& word : overrides) arguments.source.add_override(word);

@@ -26,7 +26,8 @@ struct Arguments {
 
 /// Sorts the words by their ending; rank 0 reads the files. `option` is the one that this command has ("--rebuild", "--json"), or "". A
 /// file or folder that is there is a place though its name holds an = ("step=100"), and what ends as a weights file does, unless it begins
-/// with one of the command's `keys`. Collective. Errors: an unreadable file, TOML that isn't, an unknown option.
+/// with one of the command's `keys`. "hf:" before a place, a model as Hugging
+/// Face's libraries keep it, says nothing that the place doesn't. Collective. Errors: an unreadable file, TOML that isn't, an unknown option.
 Arguments read_arguments(const Communicator& comm, const std::vector<std::string>& words, const std::string& option,
                          const std::set<std::string>& keys);
 
@@ -46,6 +47,8 @@ void train_command(const Communicator& comm, const Arguments& arguments);
 void plan_command(const Communicator& comm, const Arguments& arguments);
 void average_command(const Communicator& comm, const Arguments& arguments);
 void evaluate_command(const Communicator& comm, const Arguments& arguments);
+void import_command(const Communicator& comm, const Arguments& arguments);
+void export_command(const Communicator& comm, const Arguments& arguments);
 void doctor_command(const Communicator& comm, const Arguments& arguments);
 void inspect_command(const Communicator& comm, const Arguments& arguments);
 
@@ -54,6 +57,8 @@ std::set<std::string> train_keys();
 std::set<std::string> plan_keys();
 std::set<std::string> average_keys();
 std::set<std::string> evaluate_keys();
+std::set<std::string> import_keys();
+std::set<std::string> export_keys();
 std::set<std::string> doctor_keys();
 std::set<std::string> inspect_keys();
 

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "average/averages_in_memory.hpp"
+#include "average/steps_in_names.hpp"
 #include "checkpoint/readers_lock.hpp"
 #include "checkpoint/run_directory.hpp"
 #include "checkpoint/shard_file.hpp"
@@ -12,6 +13,7 @@
 #include "core/stop_request.hpp"
 #include "evaluate/evaluator.hpp"
 #include "evaluate/weight_store.hpp"
+#include "interchange/imported_model.hpp"
 #include "interchange/weights_format.hpp"
 #include "ops/gemm.hpp"
 #include "ops/ops.hpp"
@@ -51,19 +53,22 @@ void visit(EvaluationConfig& c, Visitor&& v) {
 }
 
 constexpr const char* usage =
-    "lawa evaluate RUN|FOLDER|FILE.h5 … [FILE.toml …] [key=value …]\n"
+    "lawa evaluate RUN|FOLDER|MODEL|FILE.h5 … [FILE.toml …] [key=value …]\n"
     "Prints one JSON line a file: loss [nats/token], perplexity, and bits_per_byte where meta.json beside the tokens says how long the text is.\n"
-    "Keys of data that aren't given are those that the file was trained with; other validation files are taken whole.\n\n"
+    "Keys of data that aren't given are those that the file was trained with; other validation files are taken whole. A MODEL is a folder as\n"
+    "transformers saves it, GPT-2 or GPT-NeoX.\n\n"
     "lawa evaluate RUN|FOLDER|FILE.h5 … averaging.window=[2,5] averaging.stride=[200,400] …\n"
     "With any key of averaging, the averages that lawa average would write are evaluated, by ascending step, and not written.\n"
     "Each checkpoint is read once; each rank holds its part of those that are averaged at a time.";
 
 /// The config that a weights file was trained with.
 TrainConfig stored_config(const FlatHeader& header, const std::string& path) {
-  LAWA_CHECK(!header.config.empty(), path, ": doesn't say which model it is of; files of other programs are averaged, not evaluated");
   ConfigSource source;
   source.add_toml(header.config, path + ":/config");
-  return load_config<TrainConfig>(source);
+  TrainConfig config;
+  apply(config, source);
+  check(config.model, source);  // an imported file's has nothing else
+  return config;
 }
 
 /// On what a file is evaluated. Without data.validation_sequences beside it, a data.validation that is given is taken whole.
@@ -125,7 +130,8 @@ class WeightsEvaluator {
   /// The weights of a file.
   Json evaluate(const std::filesystem::path& path) {
     const Stopwatch clock;
-    const PlacedFile file = open_on_root(comm_, [&] { return format_of(path).open(path); });
+    PlacedFile file = open_on_root(comm_, [&] { return open_model(path); });
+    if (format_of(path).by_tensor) file.header.step = step_of_model(path);
     const TrainConfig trained = stored_config(file.header, path.string());
     prepare(trained, path.string(), sharding_ == "full" || (sharding_ == "as_trained" && trained.sharding == "full"));
     check_same_layout(file.header.table, table_, path.string());
@@ -253,7 +259,9 @@ void evaluate_averages(const Communicator& comm, const EvaluationConfig& config,
                        const std::vector<std::filesystem::path>& checkpoints) {
   const AveragingOutput& output = config.numbers.output;
   Log log(comm.root());
-  const std::vector<Source> sources = open_sources(comm, checkpoints, config.sources, false, [&](const std::string& text) { log.line(text); });
+  SourceOptions as_models = config.sources;
+  as_models.as_models = true;
+  const std::vector<Source> sources = open_sources(comm, checkpoints, as_models, false, [&](const std::string& text) { log.line(text); });
   const auto planned = planned_files(config.averaging, planned_averages(config.averaging, sources), sources, "", output.precision);
   WeightsEvaluator evaluator(comm, config, keys);
   Report report(comm, std::ssize(planned));

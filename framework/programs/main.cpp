@@ -24,6 +24,8 @@ constexpr Command commands[] = {
     {"plan", "what a run takes, before it starts: memory, disk, hours", lawa::plan_command, lawa::plan_keys, false, "--json"},
     {"average", "average checkpoints: of a run, of several, of any safetensors model (LAWA and its kin)", lawa::average_command, lawa::average_keys, true, "--rebuild"},
     {"evaluate", "validation loss of weights files, or of averages of them", lawa::evaluate_command, lawa::evaluate_keys, true},
+    {"import", "weights files from models as Hugging Face's transformers saves them", lawa::import_command, lawa::import_keys, true},
+    {"export", "a weights file as a folder that transformers loads", lawa::export_command, lawa::export_keys, true},
     {"doctor", "is this machine set up right? each problem with its remedy", lawa::doctor_command, lawa::doctor_keys, false, "--json",
      lawa::let_mpi_start},
     {"inspect", "a weights file's header as JSON; reads and verifies all of it", lawa::inspect_command, lawa::inspect_keys, false},

@@ -2,12 +2,9 @@
 
 B sequences, T tokens, C channels, H heads, D = C/H.
 """
-import math
-
 import numpy as np
 import numpy_gpt2
-
-erf = np.vectorize(math.erf)
+from numpy_gpt2 import linear, norm
 
 
 def turn(x, width, base):
@@ -31,17 +28,11 @@ def logits(w, tokens, model):
     """w: {name: array}; tokens (B, T); model: the keys of the file's [model]."""
     width = int(model["channels"] // model["heads"] * model["rotary_fraction"])
 
-    def linear(x, name):
-        return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
-
-    def norm(x, name):
-        return numpy_gpt2.norm(x, w[f"{name}.weight"]) + w[f"{name}.bias"]
-
     x = w["gpt_neox.embed_in.weight"][tokens]
     for layer in range(model["layers"]):
         block = f"gpt_neox.layers.{layer}."
-        qkv = linear(norm(x, block + "input_layernorm"), block + "attention.query_key_value")
-        f = linear(norm(x, block + "post_attention_layernorm"), block + "mlp.dense_h_to_4h")
-        attention = linear(attend(qkv, model["heads"], width, model["rotary_base"]), block + "attention.dense")
-        x = x + attention + linear(f / 2 * (1 + erf(f / math.sqrt(2))), block + "mlp.dense_4h_to_h")
-    return norm(x, "gpt_neox.final_layer_norm") @ w["embed_out.weight"].T
+        qkv = linear(norm(x, w, block + "input_layernorm"), w, block + "attention.query_key_value")
+        attention = linear(attend(qkv, model["heads"], width, model["rotary_base"]), w, block + "attention.dense")
+        f = linear(norm(x if model["parallel_residual"] else x + attention, w, block + "post_attention_layernorm"), w, block + "mlp.dense_h_to_4h")
+        x = x + attention + linear(numpy_gpt2.gelu(f, model["gelu"]), w, block + "mlp.dense_4h_to_h")
+    return norm(x, w, "gpt_neox.final_layer_norm") @ w.get("embed_out.weight", w["gpt_neox.embed_in.weight"]).T

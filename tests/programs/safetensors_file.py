@@ -22,17 +22,18 @@ def widened(bits):
 
 def write(path, tensors, metadata=None):
     """tensors: {name: (dtype, array)}; BF16 arrays are their bits."""
-    header, data = {} if metadata is None else {"__metadata__": None if metadata == "null" else metadata}, b""
+    header, data, end = {} if metadata is None else {"__metadata__": None if metadata == "null" else metadata}, [], 0
     for name, (dtype, array) in tensors.items():
         raw = np.asarray(array).astype(NUMPY[dtype]).tobytes()
         shape = list(np.shape(array))
         if dtype in PACKED:
             shape[-1] = shape[-1] * 8 // PACKED[dtype]
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + len(raw)]}
+        data.append(raw)
+        end += len(raw)
     text = json.dumps(header).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(data))
 
 
 def read(path):

@@ -9,7 +9,7 @@ import pytest
 from faults import counting, counts
 from runner import TINY, digests, metrics, numbers, python, succeed, weights
 
-COMMANDS = ("train", "average", "evaluate", "doctor", "inspect")
+COMMANDS = ("train", "average", "evaluate", "import", "export", "doctor", "inspect")
 FEW = ("schedule.steps=3", "schedule.warmup_steps=0", "evaluate.steps=0")   # steps, where any will do
 
 
@@ -71,7 +71,7 @@ def test_help_of_a_command_is_all_that_it_prints(command):
     assert result.out.startswith(f"lawa {command} ") and result.err == ""
 
 
-@pytest.mark.parametrize("command", COMMANDS[:3])
+@pytest.mark.parametrize("command", COMMANDS[:5])
 def test_help_explains_every_key(place, command):
     help = succeed(command, "--help").out.split("key=value):\n\n")[1]
     assert all(line.partition("# ")[2] for line in help.splitlines() if line)
@@ -84,6 +84,9 @@ def test_help_explains_every_key(place, command):
         averaging = {f"averaging.{key}" for key in ("scheme", "window", "stride", "at", "first", "last", "beta", "curve", "weights",
                                                     "any_run", "order", "precision", "allow_nonfinite")}
         assert keys(help).keys() == {key for key in config if key.startswith("data.")} | {"memory_budget"} | averaging
+    elif command in ("import", "export"):
+        assert keys(help).keys() == {"import": {"import.precision", "import.step"},
+                                     "export": {"export.precision", "export.max_shard_size", "export.companions"}}[command]
     else:
         assert {"source", "destination", "averaging.scheme", "averaging.window", "averaging.stride"} <= keys(help).keys()
 
