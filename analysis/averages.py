@@ -8,8 +8,8 @@ Beside the keys of `lawa train` there are
 import itertools
 from dataclasses import dataclass, field
 
-KEYS = {"name", "where", "mean_age", "scheme", "window", "stride", "first", "last", "beta", "half_life_steps", "half_life", "warmup",
-        "save", "blend", "exclude", "evaluate_steps", "evaluate_at"}
+import kinds
+
 LISTS = {"blend", "exclude", "evaluate_at"}   # lists in themselves; all others multiply
 PARTS = {"stride", "first", "last", "half_life_steps", "mean_age", "evaluate_steps"}
 
@@ -101,12 +101,14 @@ def model_name(keys, blend=1.0):
 
 
 def expand(tables, steps):
-    """The Averages of [[averages]], in their order; steps: of a whole run, of which "1%" is a part. Errors: an unknown key."""
+    """The Averages of [[averages]], in their order; steps: of a whole run, of which "1%" is a part. Errors: an unknown key, a value of
+    another kind."""
     found, seen = [], set()
     for table in tables:
-        unknown = set(table) - KEYS
+        unknown = set(table) - set(kinds.AVERAGE)
         if unknown:
-            raise ValueError(f"averages: unknown key {sorted(unknown)[0]}; known are {', '.join(sorted(KEYS))}")
+            raise ValueError(f"averages: unknown key {sorted(unknown)[0]}; known are {', '.join(sorted(kinds.AVERAGE))}")
+        kinds.check(table, kinds.AVERAGE, "averages: ")
         content = {"scheme": "lawa", **table}
         where = {axis: tuple(arms) if isinstance(arms, list) else (arms,) for axis, arms in content.pop("where", {}).items()}
         name = content.pop("name", content["scheme"] if isinstance(content["scheme"], str) else "average")

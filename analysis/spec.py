@@ -7,14 +7,13 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import kinds
 from averages import expand, part_of
 from toml_files import flat, merged, read_toml
 
 ROOT = Path(__file__).resolve().parent.parent
 STATUSES = ("run", "not run")
 SCALES = ("smoke", "workstation", "gpu", "paper")
-TABLES = {"base", "title", "subtitle", "paper", "status", "resolution", "confidence", "columns", "view_from", "text", "ranks", "side_by_side",
-          "train", "choices", "axes", "averages", "claims", "scale", "note"}
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,9 @@ def figures(root=ROOT):
 
 
 def layers(path, scale):
-    """The tables of a figure.toml at a scale, merged. Errors: no such scale, an unknown table."""
+    """The tables of a figure.toml at a scale, merged. Errors: no such scale, an unknown table, a value of another kind."""
     figure = read_toml(path)
+    kinds.check(figure, kinds.FIGURE, f"{path}: ")
     base = read_toml(path.parent.parent / figure["base"]) if "base" in figure else {}
     known = {**base.get("scale", {}), **figure.get("scale", {})}
     if scale not in known:
@@ -89,9 +89,10 @@ def layers(path, scale):
     values = {}
     for layer in (base, base.get("scale", {}).get(scale, {}), figure, figure.get("scale", {}).get(scale, {})):
         values = merged(values, {name: value for name, value in layer.items() if name != "scale"})
-    unknown = set(values) - TABLES
+    unknown = set(values) - set(kinds.FIGURE)
     if unknown:
-        raise ValueError(f"{path}: unknown: {', '.join(sorted(unknown))}; known are {', '.join(sorted(TABLES))}")
+        raise ValueError(f"{path}: unknown: {', '.join(sorted(unknown))}; known are {', '.join(sorted(kinds.FIGURE))}")
+    kinds.check(values, kinds.FIGURE, f"{path}: ")
     return values
 
 
@@ -102,9 +103,11 @@ def load(name, scale="workstation", root=ROOT):
         raise ValueError(f"there is no experiments/{name}/figure.toml; the figures are: {', '.join(figures(root))}")
     values = layers(path, scale)
     try:
-        train = flat(values["train"])
-        files = tuple(train.pop("files", ()))
+        train, files = _training(values["train"], "train: ")
         steps = train["schedule.steps"]
+        kinds.check({"schedule.steps": steps}, {"schedule.steps": kinds.POSITIVE}, "train: ")
+        for claim in values.get("claims", ()):
+            kinds.check(claim, kinds.CLAIM, f"claim {claim.get('name', '?')}: ")
         spec = Spec(
             name=name, scale=scale, status=values["status"], title=values["title"], subtitle=values["subtitle"],
             paper=values.get("paper", ""), note=values.get("note", ""), text=values.get("text", {}), ranks=values.get("ranks", 1),
@@ -128,24 +131,42 @@ def load(name, scale="workstation", root=ROOT):
 def _axes(values):
     """{axis: arms}: a list of a training key's values, a list of names out of [choices.<axis>], or a table of arms."""
     axes = {}
+    kinds.check(values["axes"], {}, "axes.", otherwise=kinds.AXIS)
+    kinds.check(values.get("choices", {}), {}, "choices.", otherwise=kinds.TABLES)
     for axis, content in values["axes"].items():
         choices = values.get("choices", {}).get(axis)
         if isinstance(content, dict):
             arms = [_arm(name, keys) for name, keys in content.items()]
         elif choices is None:
+            for value in content:
+                kinds.check({axis: value}, kinds.TRAIN, "axes: ")
             arms = [Arm(value, f"{axis} {value}", {axis: value}) for value in content]
         else:
             unknown = [name for name in content if name not in choices]
             if unknown:
                 raise ValueError(f"axes.{axis}: {unknown[0]!r} is none of choices.{axis}: {', '.join(choices)}")
             arms = [_arm(name, choices[name]) for name in content]
+        if len({arm.name for arm in arms}) < max(len(arms), 1):
+            raise ValueError(f"axes.{axis}: has an arm twice, or none at all")
         axes[axis] = tuple(arms)
     return axes
 
 
 def _arm(name, content):
-    own = dict(content)
-    label, start, files = own.pop("label", name), own.pop("start", {}), tuple(own.pop("files", ()))
+    own, place = dict(content), f"{name}: "
+    kinds.check(own, kinds.ARM, place)
+    label, start = own.pop("label", name), own.pop("start", {})
     if "run" not in start:   # start.weights = "…" is a training key
         own, start = {**own, **({"start": start} if start else {})}, {}
-    return Arm(name, label, flat(own), files, start)
+    kinds.check(start, kinds.START, f"{place}start.")
+    return Arm(name, label, *_training(own, place), start)
+
+
+def _training(tables, place):
+    """(dotted training keys, files) of such tables. Errors: a value of another kind; `place` precedes the key."""
+    tables = dict(tables)
+    files = tables.pop("files", [])
+    kinds.check({"files": files}, kinds.ARM, place)
+    keys = flat(tables)
+    kinds.check(keys, kinds.TRAIN, place, otherwise=kinds.ANY_KEY)
+    return keys, tuple(files)

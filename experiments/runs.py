@@ -12,6 +12,8 @@ from averages import Average, model_name, part_of
 from toml_files import flat, read_toml
 
 RECORDED = ("evaluate.", "checkpoint.")   # keys that don't change the weights
+ALWAYS = ("schedule.steps", "batch.global_sequences", "model.context")   # what no run is without
+MOST_EVALUATIONS = 100_000         # of one run
 OF_THE_RUN = ("schedule.warmup_steps", "schedule.decay_steps")   # parts of the run's own steps; schedule.steps: of the figure's
 
 
@@ -157,6 +159,8 @@ class Table:
 def evaluation_points(spec, keys, run):
     """The steps that evaluate.steps and evaluate.at of a figure name, and the run's last one."""
     every = part_of(keys.get("evaluate.steps", 0), spec.steps)
+    if every and run.steps // every > MOST_EVALUATIONS:
+        raise ValueError(f"{spec.name}: evaluate.steps = {every} are {run.steps // every} evaluations of a run, and {MOST_EVALUATIONS} are made at most")
     regular = range(every, run.steps + 1, every) if every else ()
     points = {*regular, *(spec.step(part) for part in keys.get("evaluate.at", ())), run.steps}
     return {step for step in points if run.first_step < step <= run.steps}
@@ -204,6 +208,9 @@ def resolved(spec, cell):
         read(arm.files)
         keys.update(arm.keys)
         start = arm.start or start
+    for key in ALWAYS:
+        if key not in keys:
+            raise ValueError(f"{spec.name}: neither its files nor its keys say {key}")
     keys["schedule.steps"] = part_of(keys["schedule.steps"], spec.steps)
     for key in OF_THE_RUN:
         if key in keys:
