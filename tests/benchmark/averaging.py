@@ -43,7 +43,7 @@ import sys, torch
 *files, output = sys.argv[1:]
 total = None
 for file in files:
-    state = torch.load(file, map_location="cpu")
+    state = torch.load(file, map_location="cpu", weights_only=True)
     if total is None:
         total = {name: value.double() for name, value in state.items()}
     else:
