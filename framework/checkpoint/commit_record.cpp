@@ -120,7 +120,7 @@ void check_record(const CommitRecord& record, Json json, const fs::path& path) {
 
 CommitRecord read_record(const fs::path& path) {
   try {
-    const Json json = Json::parse(read_file(path));
+    const Json json = parsed_json(read_file(path), path.string() + ": not a commit record");
     const Json& tokens = json.at(json.contains("tokens") ? "tokens" : "trained_tokens");  // the first is what it was called once
     CommitRecord record{.step = json.at("step"), .trained_tokens = tokens, .trajectory_hash = json.at("trajectory_hash"),
                         .weights = FileRecord::from_json(json.at("weights"), path.string()), .state = {}, .open = {}};

@@ -22,7 +22,7 @@ std::optional<CommitRecord> readable_record(const fs::path& path) {
 
 /// A line of metrics.jsonl; null where it is none, or one of its keys isn't what whoever looks at it takes it for.
 Json metrics_line(const std::string& text) {
-  Json line = Json::parse(text, nullptr, false);
+  Json line = json_or_null(text);
   const auto is = [&](const char* key, auto&& right) { return !line.contains(key) || right(line[key]); };
   const auto integer = [](const Json& value) { return value.is_number_integer(); };
   const auto string = [](const Json& value) { return value.is_string(); };
@@ -42,7 +42,7 @@ std::string trajectory_of_records(const fs::path& folder) {
 Json provenance_of(const fs::path& run) {
   const fs::path path = run / "provenance.json";
   if (!fs::exists(path)) return Json::object();
-  Json found = Json::parse(read_file(path), nullptr, false);
+  Json found = json_or_null(read_file(path));
   return found.is_object() ? found : Json::object();
 }
 

@@ -87,7 +87,7 @@ std::string digest_of(const std::vector<TokenScan>& files) {
 
 std::optional<TokenScan> kept_scan(const TokenFile& file) {
   try {
-    const Json kept = Json::parse(read_file(place_of(file)));
+    const Json kept = json_or_null(read_file(place_of(file)));
     const TokenScan scan = TokenScan::from_json(kept.at("entry").at("scan"));
     if (kept == entry_of(file, scan)) return scan;
   } catch (const std::exception&) {  // none is kept, or it is damaged
