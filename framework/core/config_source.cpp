@@ -1,7 +1,7 @@
 #include "core/config_source.hpp"
 
 #include <algorithm>
-#include <sstream>
+#include <string_view>
 #include <toml++/toml.h>
 
 #include "core/error.hpp"
@@ -9,31 +9,80 @@
 namespace lawa {
 namespace {
 
-/// Where a line and a column of it, both counted from 1, lie in a text. Columns are characters, not bytes.
-size_t byte_at(const std::string& text, const toml::source_position& position) {
-  size_t at = 0;
-  for (toml::source_index line = 1; line < position.line; ++line) at = text.find('\n', at) + 1;
-  for (toml::source_index column = 1; column < position.column && at < text.size(); ++column)
-    do ++at;
-    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
-  return at;
+/// A text, and where its lines and their characters are.
+class Text {
+ public:
+  explicit Text(const std::string& text) : text_(text) {
+    for (size_t at = 0; at < text.size(); ++at) {
+      if ((static_cast<unsigned char>(text[at]) & 0xc0) != 0x80) characters_.push_back(at);
+      if (text[at] == '\n') lines_.push_back(characters_.size());
+    }
+  }
+
+  /// What stands for a scalar that was parsed from it.
+  std::string written(const toml::node& node) const {
+    const size_t begin = byte_at(node.source().begin);
+    return text_.substr(begin, byte_at(node.source().end) - begin);
+  }
+
+ private:
+  /// Lines and columns, which are characters, are counted from 1.
+  size_t byte_at(const toml::source_position& position) const {
+    const size_t character = lines_[std::min<size_t>(position.line, lines_.size()) - 1] + position.column - 1;
+    return character < characters_.size() ? characters_[character] : text_.size();
+  }
+
+  const std::string& text_;
+  std::vector<size_t> characters_{}, lines_{0};  ///< their first byte; their first character
+};
+
+/// Behind the string that begins at a quote.
+size_t end_of_string(std::string_view text, size_t begin) {
+  const char quote = text[begin];
+  const bool three = text.substr(begin, 3) == std::string(3, quote);
+  for (size_t at = begin + (three ? 3 : 1); at < text.size(); ++at) {
+    if (quote == '"' && text[at] == '\\') ++at;
+    else if (!three && text[at] == quote) return at + 1;
+    else if (three && text.substr(at, 3) == std::string(3, quote)) return std::min(text.find_first_not_of(quote, at), text.size());
+  }
+  return text.size();
 }
 
-/// What stands for a scalar in the text that it was parsed from.
-std::string written(const toml::node& node, const std::string& text) {
-  const size_t begin = byte_at(text, node.source().begin);
-  return text.substr(begin, byte_at(text, node.source().end) - begin);
+/// How deep tables and lists lie in each other in a text that is TOML, where a.b is a table in a table.
+int levels_of(std::string_view text) {
+  std::vector<int> open;  // the level around each bracket
+  int level = 0, most = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '#') at = std::min(text.find('\n', at), text.size()) - 1;
+    else if (c == '"' || c == '\'') at = end_of_string(text, at) - 1;
+    else if (c == '.') most = std::max(most, ++level);
+    else if (c == '[' || c == '{') open.push_back(level++);
+    else if ((c == ']' || c == '}') && !open.empty()) level = open.back(), open.pop_back();
+    else if (c == ',' && !open.empty()) level = open.back() + 1;
+    else if (c == '\n' && open.empty()) level = 0;
+    most = std::max(most, level);
+  }
+  return most;
+}
+
+/// Errors: the text isn't TOML; or nobody means it, and what walks through it takes stack for each level.
+toml::table parsed_toml(const std::string& text, const std::string& name) {
+  constexpr int most_levels = 100;
+  const int levels = levels_of(text);
+  LAWA_CHECK(levels <= most_levels, name, ": tables and lists lie in each other ", levels, " deep, and ", most_levels, " are read");
+  return toml::parse(text, name);
 }
 
 /// `text` is what the node was parsed from.
-Value to_value(const toml::node& node, const std::string& text, const std::string& key, const std::string& place) {
-  if (const auto* v = node.as_boolean()) return {v->get(), written(node, text)};
-  if (const auto* v = node.as_integer()) return {v->get(), written(node, text)};
-  if (const auto* v = node.as_floating_point()) return {v->get(), written(node, text)};
+Value to_value(const toml::node& node, const Text& text, const std::string& key, const std::string& place) {
+  if (const auto* v = node.as_boolean()) return {v->get(), text.written(node)};
+  if (const auto* v = node.as_integer()) return {v->get(), text.written(node)};
+  if (const auto* v = node.as_floating_point()) return {v->get(), text.written(node)};
   if (const auto* v = node.as_string()) return {v->get()};
   LAWA_CHECK(!node.is_table(), key, " (", place, "): tables among other values aren't used here");
   const auto* array = node.as_array();
-  if (array == nullptr) return {written(node, text)};  // a date or time
+  if (array == nullptr) return {text.written(node)};  // a date or time
   std::vector<Value> values;
   for (const toml::node& element : *array) values.push_back(to_value(element, text, key, place));
   return {values};
@@ -53,7 +102,7 @@ void forget(const std::string& key, Entries& entries) {
 }
 
 /// `text` is what the node was parsed from, `name` the file's, "" for the command line.
-void flatten(const toml::node& node, const std::string& text, const std::string& key, const std::string& name, Entries& entries) {
+void flatten(const toml::node& node, const Text& text, const std::string& key, const std::string& name, Entries& entries) {
   if (const auto* table = node.as_table()) {
     for (const auto& [child, value] : *table)
       flatten(value, text, key.empty() ? std::string(child.str()) : key + "." + std::string(child.str()), name, entries);
@@ -80,11 +129,11 @@ std::string kind_of(const Value& value) {
 void ConfigSource::add_toml(const std::string& text, const std::string& name) {
   toml::table table;
   try {
-    table = toml::parse(text, name);
+    table = parsed_toml(text, name);
   } catch (const toml::parse_error& error) {
     fail(__FILE__, __LINE__, name, ":", error.source().begin.line, ": not valid TOML: ", error.description());
   }
-  flatten(table, text, "", name, entries_);
+  flatten(table, Text(text), "", name, entries_);
 }
 
 void ConfigSource::add_override(const std::string& word) {
@@ -95,15 +144,16 @@ void ConfigSource::add_override(const std::string& word) {
   const std::string line = "value = " + text + "\n";
   toml::table table;
   try {
-    table = toml::parse(line);
+    table = parsed_toml(line, key + " (command line)");
   } catch (const toml::parse_error&) {
     table.clear();
   }
+  const Text where(line);
   const toml::node* node = table.size() == 1 ? table.get("value") : nullptr;
-  const auto is_all = [&](const toml::node& scalar) { return written(scalar, line) == text.substr(0, text.find_last_not_of(" \t") + 1); };
+  const auto is_all = [&](const toml::node& scalar) { return where.written(scalar) == text.substr(0, text.find_last_not_of(" \t") + 1); };
   if (node == nullptr || node->is_table() || (node->is_value() && !node->is_string() && !is_all(*node)))
     table = toml::table{{"value", text}};  // a folder may well be named 7#b
-  flatten(*table.get("value"), line, key, "", entries_);
+  flatten(*table.get("value"), where, key, "", entries_);
 }
 
 std::optional<size_t> ConfigSource::list_length(const std::string& key) const {

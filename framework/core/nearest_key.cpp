@@ -86,6 +86,8 @@ std::vector<Distance> distances_from(const Key& key) {
 }  // namespace
 
 std::string nearest_keys(const std::string& key, const std::map<std::string, std::string>& known) {
+  constexpr size_t longest = 200;  // what is longer is no key that anybody has mistyped
+  if (key.size() > longest) return "";
   for (const Distance& distance : distances_from(Key(key))) {
     std::map<size_t, std::vector<std::string>> found;
     for (const auto& [other, help] : known)

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
-#include <regex>
 
 #include "core/files.hpp"
 #include "core/log.hpp"
@@ -17,8 +16,14 @@ constexpr std::string_view hf = "hf:";
 
 /// "averages.3.window" as "averages.0.window".
 std::string in_first_table(const std::string& key) {
-  static const std::regex number(R"(\.\d+(?=\.|$))");
-  return std::regex_replace(key, number, ".0");
+  std::string text;
+  for (size_t begin = 0, end = 0; begin <= key.size(); begin = end + 1) {
+    end = std::min(key.find('.', begin), key.size());
+    const std::string part = key.substr(begin, end - begin);
+    const bool is_number = begin > 0 && !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
+    text += (begin > 0 ? "." : "") + (is_number ? "0" : part);
+  }
+  return text;
 }
 
 std::string named(const std::vector<std::string>& keys) {

@@ -115,10 +115,32 @@ TEST(Config, PathsKnowTheHomeAndTheEnvironment) {
   EXPECT_EQ(from_toml("place = '~'").place, "/home/me");
   EXPECT_EQ(from_toml("place = '$LAWA_TEST_PLACE/a'").place, "/scratch/a");
   EXPECT_THAT(from_toml("paths = ['${LAWA_TEST_PLACE}b', '$LAWA_TEST_PLACE/$LAWA_TEST_PLACE']").paths, ElementsAre("/scratchb", "/scratch//scratch"));
-  for (const std::string plain : {"a~b", "~other/x", "runs/$", "a$5", "$", "~~", "$/x"}) EXPECT_EQ(from_word("place=" + plain).place, plain);
+  for (const std::string plain : {"a~b", "~other/x", "runs/$", "a$5", "$", "~~", "$/x", "${}", "${HOME", "$5HOME", "x~/y", "${5a}"}) EXPECT_EQ(from_word("place=" + plain).place, plain);
   EXPECT_EQ(from_word("kind=cosine").kind, "cosine");
   EXPECT_THAT(error_of_toml("\nplace = '$LAWA_TEST_NOWHERE/a'"),
               HasSubstr("place (run.toml:2): $LAWA_TEST_NOWHERE/a: the environment has no LAWA_TEST_NOWHERE (export it; mpirun passes it on with -x"));
+}
+
+TEST(Config, TablesAndListsAreReadAsDeepAsAnybodyMeansThem) {
+  std::string dotted, inline_tables, closed;
+  for (int i = 0; i < 120; ++i) dotted += "a.", inline_tables += "{a = ", closed += "}";
+  const auto too_deep = HasSubstr("tables and lists lie in each other");
+  for (const std::string& text : {dotted + "a = 1", "[" + dotted + "a]", "a = " + inline_tables + "1" + closed, "\"a,\"." + dotted + "'=' = 1"})
+    EXPECT_THAT(error_of_toml(text), too_deep) << text;
+  EXPECT_THAT(error_of([&] { from_word("place=" + inline_tables + "1" + closed); }), too_deep);
+  for (const std::string& text : {"place = '" + dotted + "'", "place = \"" + dotted + "\\\"\"", "# " + dotted, "place = \"\"\"\n" + dotted + "\"\"\"\"",
+                                  "paths = ['" + dotted + "', '" + dotted + "']"})
+    EXPECT_EQ(error_of_toml(text), "no error") << text;
+  std::string numbers = "inner = { rate = 1.5, share = 0.5, count = 7 }\n# ";
+  EXPECT_EQ(from_toml(numbers + dotted).inner.count, 7);
+}
+
+TEST(Config, LongListsTakeAsLongAsTheyAre) {
+  std::string list = "paths = ['é'";
+  for (int i = 0; i < 20'000; ++i) list += ", " + std::to_string(i);
+  const Example read = from_toml(list + "]");
+  EXPECT_EQ(read.paths.size(), 20'001u);
+  EXPECT_EQ(read.paths.back(), "19999");
 }
 
 TEST(Config, WhatExistsUnderItsNameIsNoPattern) {
