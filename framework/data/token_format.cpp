@@ -31,7 +31,7 @@ constexpr Magic others[] = {{20240326, "GPT-2 model"}, {20240327, "debug state"}
 template <class T>
 std::vector<T> values_of(std::span<const std::byte> bytes) {
   std::vector<T> values(bytes.size() / sizeof(T));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
+  if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
   return values;
 }
 
@@ -83,7 +83,8 @@ int bits_of_tokens(const std::vector<uint16_t>& halves) {
 }
 
 void check_is_tokens(std::span<const std::byte> beginning, int64_t bytes, const TokenMeta& meta, const std::string& path) {
-  if (meta.tokens && *meta.tokens * meta.token_bytes.value_or(2) == bytes) return;  // tokens may look like anything
+  const int token_bytes = meta.token_bytes.value_or(2);
+  if (meta.tokens == bytes / token_bytes && bytes % token_bytes == 0) return;  // tokens may look like anything
   const FileKind kind = file_kind(beginning, bytes);
   LAWA_CHECK(kind.name.empty(), path, ": is ", kind.name, ", not a token file", kind.remedy.empty() ? "" : "; ", kind.remedy);
   if (meta.token_bytes) return;

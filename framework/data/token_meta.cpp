@@ -23,7 +23,7 @@ int bytes_of_type(const std::string& written, const std::string& path) {
 /// Nothing where the object doesn't have the key, or has null.
 std::optional<int64_t> count_in(const Json& object, const std::string& key, const std::string& path) {
   if (!object.contains(key) || object[key].is_null()) return std::nullopt;
-  LAWA_CHECK(object[key].is_number_integer() && object[key] >= 0, path, ": ", key, " is ", object[key].dump(), ", and must be an integer from 0");
+  LAWA_CHECK(object[key].is_number_integer() && object[key].get<int64_t>() >= 0, path, ": ", key, " is ", object[key].dump(), ", and must be an integer from 0, below 2^63");
   return object[key].get<int64_t>();
 }
 
@@ -36,7 +36,7 @@ TokenMeta token_meta(const std::filesystem::path& file) {
   std::error_code unknown;
   if (!std::filesystem::exists(path, unknown)) return {};
   const std::string name = path.string();
-  const Json meta = Json::parse(read_file(path), nullptr, false);
+  const Json meta = json_or_null(read_file(path));
   LAWA_CHECK(meta.is_object(), name, ": isn't a JSON object: mend it, or remove it if it isn't of the token files beside it");
   TokenMeta found{.path = path};
   if (meta.contains("files") && meta["files"].is_object() && !meta["files"].empty()) {

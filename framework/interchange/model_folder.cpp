@@ -48,7 +48,7 @@ struct Index {
 Index read_index(const fs::path& path) {
   Index index{.place = path.string()};
   try {
-    const Json json = Json::parse(read_file(path));
+    const Json json = parsed_json(read_file(path), path.string() + ": isn't an index of safetensors files");
     index.metadata = json.value("metadata", Json::object());
     for (const auto& [tensor, file] : json.at("weight_map").items()) index.files[tensor] = file.get<std::string>();
   } catch (const Json::exception& error) {
@@ -106,7 +106,8 @@ std::pair<std::vector<std::string>, std::optional<Index>> files_of_model(const f
   Index index = read_index(folder / of_index);
   std::set<std::string> names;
   for (const auto& [tensor, file] : index.files) {
-    LAWA_CHECK(names.contains(file) || fs::exists(folder / file), index.place, ": names ", file, ", which isn't there");
+    std::error_code unknown;  // a name that no file system takes
+    LAWA_CHECK(names.contains(file) || fs::exists(folder / file, unknown), index.place, ": names ", file, ", which isn't there");
     names.insert(file);
   }
   return {{names.begin(), names.end()}, std::move(index)};
@@ -212,7 +213,7 @@ void carry_companions(const fs::path& folder, const fs::path& to, NumberFormat n
   }
   const fs::path config = to / "config.json";
   if (!fs::exists(config)) return;
-  Json json = Json::parse(read_file(config), nullptr, false);
+  Json json = json_or_null(read_file(config));
   if (json.is_object() && set_dtype(json, name_of(numbers))) write_file(config, json.dump(2) + "\n", false);
 }
 
@@ -269,7 +270,8 @@ int64_t bytes_named(const std::string& text, const std::string& key) {
   static const std::regex pattern(R"(\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{0,3})\s*)");
   std::smatch match;
   std::string unit;
-  if (std::regex_match(text, match, pattern))
+  constexpr size_t longest = 64;  // regular expressions take stack for each byte
+  if (text.size() <= longest && std::regex_match(text, match, pattern))
     std::ranges::transform(match[2].str(), std::back_inserter(unit), [](char c) { return static_cast<char>(std::toupper(static_cast<unsigned char>(c))); });
   const double bytes = !match.empty() && units.contains(unit) ? std::stod(match[1]) * units.at(unit) : 0;
   LAWA_CHECK(bytes >= 1 && bytes < 0x1p62, key, ": \"", text, "\" isn't a size; write \"5GB\" or \"500MiB\", say");

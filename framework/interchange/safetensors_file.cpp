@@ -97,22 +97,26 @@ std::string value_of(const SafetensorsHeader& header, const std::string& key) {
   return found == header.metadata.end() ? "" : found->second;
 }
 
+/// The names in a list; nothing where the text isn't one.
+std::optional<std::set<std::string>> names_in(const std::string& text) {
+  const Json list = json_or_null(text);
+  if (!list.is_array() || !std::ranges::all_of(list, [](const Json& name) { return name.is_string(); })) return std::nullopt;
+  return list.get<std::set<std::string>>();
+}
+
 /// True for an average of ours. Errors: some of what its header must say isn't there.
 bool is_average(const SafetensorsHeader& header, const fs::path& path) {
   const auto has = [&](const char* key) { return header.metadata.contains(key); };
   const bool first = has(description_key) && has(digest_key) && has(program_key), second = has(format_key) && has(rest_key);
   const bool any = has(description_key) || has(digest_key) || has(program_key) || has(format_key) || has(rest_key);
-  const bool consistent = first && second == (has(format_key) || has(rest_key));
-  LAWA_CHECK(!any || (consistent && Json::parse(value_of(header, description_key), nullptr, false).is_object()), path.string(),
+  const bool consistent = first && second == (has(format_key) || has(rest_key)) && (!has(copied_key) || names_in(value_of(header, copied_key)));
+  LAWA_CHECK(!any || (consistent && json_or_null(value_of(header, description_key)).is_object()), path.string(),
              ": is damaged: its header lacks some of what an average's says (lawa.…)");
   return any;
 }
 
 /// The floats of an average that are copies.
-std::set<std::string> copied_floats(const SafetensorsHeader& header) {
-  const std::string names = value_of(header, copied_key);
-  return names.empty() ? std::set<std::string>{} : Json::parse(names).get<std::set<std::string>>();
-}
+std::set<std::string> copied_floats(const SafetensorsHeader& header) { return names_in(value_of(header, copied_key)).value_or(std::set<std::string>{}); }
 
 /// In an average: is this tensor a mean? Means are never float64.
 bool is_mean(const TensorEntry& tensor, const std::set<std::string>& copies) {
@@ -172,7 +176,7 @@ PlacedFile open_safetensors(const fs::path& path) {
   file.identity = fingerprint(model);
   file.own_words = words_of(model);
   if (!is_average(first, path)) return file;
-  file.average = Json::parse(value_of(first, description_key));
+  file.average = json_or_null(value_of(first, description_key));
   file.digest = value_of(first, digest_key);
   const std::string rest = value_of(first, rest_key);  // averages that were written before have none
   LAWA_CHECK(rest.empty() || rest == rest_digest(model, origins_in(model)), path.string(),
