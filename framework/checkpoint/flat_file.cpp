@@ -78,8 +78,8 @@ FlatHeader read_header(hid_t file, const std::string& path, const std::string& k
   header.git = h5::read_text_attribute(file, path, "git");
   header.config = h5::read_text(file, path, "/config");
   try {
-    header.table = ParameterTable::from_json(Json::parse(h5::read_text(file, path, "/table")), path);
-    header.provenance = Json::parse(h5::read_text(file, path, "/provenance"));
+    header.table = ParameterTable::from_json(parsed_json(h5::read_text(file, path, "/table"), path + ": the header is damaged"), path);
+    header.provenance = parsed_json(h5::read_text(file, path, "/provenance"), path + ": the header is damaged");
     LAWA_CHECK(h5::read_text_attribute(file, path, "header_digest") == header_digest(header, name_of_tokens), path,
                ": the header is damaged (its digest doesn't verify)");
   } catch (const Json::exception& error) {
@@ -186,6 +186,7 @@ int64_t expected_bytes(const FlatHeader& header, const std::vector<ArraySpec>& a
 }
 
 FlatHeader read_flat_header(const std::filesystem::path& path, const std::string& kind) {
+  verify_by_record(path);  // HDF5 may crash on damage
   return read_header(h5::open_for_reading(path.string()), path.string(), kind);
 }
 

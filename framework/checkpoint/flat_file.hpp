@@ -26,7 +26,7 @@ struct ArraySpec {
 /// header whose digest doesn't verify; a commit record beside it that says otherwise; arrays that don't fit the table.
 PlacedFile open_flat_file(const std::filesystem::path& path, const std::string& kind = "");
 
-/// Its header only. Errors: as above, but for the commit record and the arrays.
+/// Its header only. Errors: as above, but for the arrays.
 FlatHeader read_flat_header(const std::filesystem::path& path, const std::string& kind = "");
 
 /// Creates part_of(path) with everything but the numbers and their checksums. On one rank. Returns it as it will be opened. HDF5 makes

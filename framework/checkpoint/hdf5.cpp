@@ -91,10 +91,14 @@ Handle text_type(const std::string& path, size_t length) {
 
 Handle scalar(const std::string& path) { return {LAWA_H5(path, H5Screate(H5S_SCALAR)), H5Sclose}; }
 
-/// The length of a stored fixed-length string.
-size_t text_length(const std::string& path, const char* name, hid_t type) {
+/// The length of a stored fixed-length string. Errors: the whole file isn't as long.
+size_t text_length(hid_t file, const std::string& path, const char* name, hid_t type) {
   LAWA_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0, path, ": ", name, " is not a text of fixed length");
-  return H5Tget_size(type);
+  hsize_t bytes = 0;
+  LAWA_H5(path, H5Fget_filesize(file, &bytes));
+  const size_t length = H5Tget_size(type);
+  LAWA_CHECK(length <= bytes, path, ": ", name, " claims ", length, " bytes, and the file has ", bytes);
+  return length;
 }
 
 /// An attribute that holds one value.
@@ -123,10 +127,8 @@ std::string read_text(hid_t file, const std::string& path, const char* name) {
   const Handle dataset(LAWA_H5(path, H5Dopen2(file, name, H5P_DEFAULT)), H5Dclose);
   const Handle stored(LAWA_H5(path, H5Dget_type(dataset)), H5Tclose), shape(LAWA_H5(path, H5Dget_space(dataset)), H5Sclose);
   LAWA_CHECK(H5Sget_simple_extent_type(shape) == H5S_SCALAR, path, ": ", name, " is not a single text");
-  const size_t length = text_length(path, name, stored);
-  LAWA_CHECK(length < (size_t{1} << 30), path, ": ", name, " claims ", length, " bytes");
   check_stored(dataset, path, name);
-  std::string text(length, '\0');
+  std::string text(text_length(file, path, name, stored), '\0');
   LAWA_H5(path, H5Dread(dataset, stored, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()));
   return without_padding(text);
 }
@@ -153,7 +155,7 @@ int64_t read_integer_attribute(hid_t file, const std::string& path, const char* 
 std::string read_text_attribute(hid_t file, const std::string& path, const char* name) {
   const Handle attribute = open_attribute(file, path, name);
   const Handle stored(LAWA_H5(path, H5Aget_type(attribute)), H5Tclose);
-  std::string text(text_length(path, name, stored), '\0');
+  std::string text(text_length(file, path, name, stored), '\0');
   LAWA_H5(path, H5Aread(attribute, stored, text.data()));
   return without_padding(text);
 }
