@@ -8,6 +8,7 @@ namespace lawa {
 namespace {
 
 constexpr int64_t chunk = 4096;  // elements of one work item
+constexpr int64_t largest_step = 1'000'000'000'000'000'000;  // names of files have no room for more
 
 /// sum = keep * sum + add * x, in float64.
 void accumulate(const Exec& exec, const Vector<double>& sum, double keep, double add, const Vector<float>& x) {
@@ -30,6 +31,26 @@ void divide(const Exec& exec, const Vector<double>& sum, double count, const Vec
 
 std::string snapshot_name(int64_t step) { return "averages/snapshots/" + checkpoint_name(step); }
 std::string sum_name(const std::string& average) { return "averages/" + average + "/sum"; }
+
+/// What a state file says of the average that is called `name`. Errors: it can't have come to that.
+AverageProgress progress_of(const AverageSpec& spec, const Json& state, const std::string& name) {
+  AverageProgress progress{.spec = spec};
+  try {
+    progress.count = state.at("snapshots");
+    progress.oldest = state.at("oldest");
+    progress.newest = state.at("newest");
+    progress.members = state.at("members").get<std::vector<int64_t>>();
+  } catch (const Json::exception& error) {
+    fail(__FILE__, __LINE__, name, ": what the state file says of it can't be read: ", error.what());
+  }
+  const auto& [ignored, count, oldest, newest, members] = progress;
+  const bool counted = count == 0 ? oldest == 0 && newest == 0 : count > 0 && count <= newest && oldest > 0 && oldest <= newest && newest < largest_step;
+  const bool held = std::ssize(members) == std::min(count, spec.window) && std::ranges::is_sorted(members, std::less_equal()) &&
+                    (members.empty() || (members.front() >= oldest && members.back() == newest));
+  LAWA_CHECK(counted && held, name, ": the state file says ", count, " snapshots from step ", oldest, " to ", newest, ", and holds ", members.size(),
+             " of them, as no run of ", name, " does");
+  return progress;
+}
 
 }  // namespace
 
@@ -138,6 +159,7 @@ Json OnlineAverages::description() const {
 
 Json OnlineAverages::restore(const Json& description, const std::function<void(const std::vector<ShardArray>&)>& read) {
   begin_anew();
+  LAWA_CHECK(description.is_object(), "averages: what the state file says of them isn't a list of averages");
   Json added = Json::array(), dropped = Json::array();
   for (const auto& [name, state] : description.items())
     if (std::ranges::count(averages_, name, &One::name) == 0) dropped.push_back(name);
@@ -147,13 +169,9 @@ Json OnlineAverages::restore(const Json& description, const std::function<void(c
       added.push_back(one.name);
       continue;
     }
-    AverageProgress& progress = one.progress;
-    progress.count = found->at("snapshots");
-    progress.oldest = found->at("oldest");
-    progress.newest = found->at("newest");
-    progress.members = found->at("members").get<std::vector<int64_t>>();
+    one.progress = progress_of(one.progress.spec, *found, one.name);
     if (!one.windowed()) read({{sum_name(one.name), one.sum}});
-    for (const int64_t step : progress.members) {
+    for (const int64_t step : one.progress.members) {
       if (snapshots_.contains(step)) continue;
       const Vector<float> device = zeros<float>("lawa::snapshot", local_size_);
       read({{snapshot_name(step), device}});

@@ -199,6 +199,20 @@ TEST_F(Online, AveragesComeAndGoAtAResume) {
   EXPECT_THAT(second.description().dump(), testing::Not(HasSubstr("ema")));
 }
 
+TEST_F(Online, AStateThatNoRunHasIsRefused) {
+  OnlineAverages averages({{.window = 3, .stride = 2}}, layout_);
+  const auto error = [&](const std::string& state) {
+    return test::error_of([&] { averages.restore(Json::parse(state), [](const std::vector<ShardArray>&) {}); });
+  };
+  EXPECT_EQ(error(R"x({"lawa(k=3,nu=2)": {"snapshots": 4, "oldest": 2, "newest": 8, "members": [4, 6, 8]}})x"), "no error");
+  for (const std::string wrong : {R"("snapshots": 3, "oldest": 2, "newest": 6, "members": [])", R"("snapshots": 3, "oldest": 2, "newest": 6, "members": [2, 6, 4])",
+                                  R"("snapshots": 9, "oldest": 2, "newest": 6, "members": [2, 4, 6])", R"("snapshots": -1, "oldest": 0, "newest": 0, "members": [])",
+                                  R"("snapshots": 4, "oldest": 2, "newest": 8, "members": [2, 4, 6])"})
+    EXPECT_THAT(error("{\"lawa(k=3,nu=2)\": {" + wrong + "}}"), HasSubstr("as no run of lawa(k=3,nu=2) does")) << wrong;
+  EXPECT_THAT(error(R"x({"lawa(k=3,nu=2)": {"snapshots": []}})x"), HasSubstr("can't be read"));
+  EXPECT_THAT(error("[1]"), HasSubstr("isn't a list of averages"));
+}
+
 TEST_F(Online, SnapshotsAreSharedAndLetGo) {
   OnlineAverages averages({{.window = 3, .stride = 2}, {.window = 2, .stride = 4}}, layout_);
   observe(averages, 1, 20);
