@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up, builds and runs every test: bash tests/run.sh [--full]
 #
-#   --full   adds the tests labelled "long", and all C++ tests once more under AddressSanitizer and UBSan
+#   --full   adds the tests labelled "long", all C++ tests once more under AddressSanitizer and UBSan, with 10,000 hostile inputs for each
+#            reader (their seed is printed), and those of several threads under ThreadSanitizer
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 trap 'printf "\nstopped\n" >&2; exit 130' INT TERM
@@ -22,9 +23,10 @@ rm -rf "$reports"
 mkdir -p "$reports"
 
 # run_ctest PRESET [OPTION...]: the C++ tests of a preset, two processes at a time (a test of 3 ranks counts as 3).
+declare -A targets=([tsan]=threads_tests)   # a preset that has only some of them
 run_ctest() {
   printf 'tests: C++, preset %s\n' "$1" >&2
-  bash framework/setup/build.sh "$1" || return 1   # this function runs where set -e does not reach
+  bash framework/setup/build.sh "$1" ${targets[$1]:-} || return 1   # this function runs where set -e does not reach
   ctest --preset "$1" --parallel 2 --no-tests=error --output-junit "$root/$reports/ctest_$1.xml" "${@:2}"
 }
 
@@ -39,11 +41,15 @@ run_pytest() {
 # Set in full runs too, and harmless without sanitizers: Open MPI keeps 121 kB until the process ends.
 export LSAN_OPTIONS="suppressions=$root/tests/support/lsan.supp:print_suppressions=0:fast_unwind_on_malloc=0"
 export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp:second_deadlock_stack=1"
 
 failed=no
 if [[ $full == yes ]]; then
   run_ctest cpu || failed=yes
+  export LAWA_FUZZ_INPUTS=10000 LAWA_FUZZ_SEED=$(date +%s)
+  printf 'tests: hostile inputs, seed %s\n' "$LAWA_FUZZ_SEED" >&2
   run_ctest debug || failed=yes
+  run_ctest tsan || failed=yes
 else
   run_ctest cpu --label-exclude '^long$' || failed=yes
 fi

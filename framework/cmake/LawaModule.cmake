@@ -26,9 +26,10 @@ function(lawa_precompiled target of)
   endif()
 endfunction()
 
-# lawa_test(NAME SOURCES … MODULES … RANKS 1 2 3): one GoogleTest program, run once for each number of ranks.
+# lawa_test(NAME SOURCES … MODULES … RANKS 1 2 3 LABEL …): one GoogleTest program, run once for each number of ranks. The label "threads" is
+# that of tests which the preset tsan runs: of what several threads of a process do.
 function(lawa_test name)
-  cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;MODULES;RANKS" ${ARGN})
+  cmake_parse_arguments(T "" "TIMEOUT;LABEL" "SOURCES;MODULES;RANKS" ${ARGN})
   if(NOT T_RANKS)
     set(T_RANKS 1)
   endif()
@@ -41,11 +42,17 @@ function(lawa_test name)
   target_compile_options(test_${name} PRIVATE -O1)   # what is measured and compared is in the libraries
   lawa_precompiled(test_${name} lawa_test_support)
   set_target_properties(test_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  if(T_LABEL)   # the target threads_tests builds those of the label "threads"
+    if(NOT TARGET ${T_LABEL}_tests)
+      add_custom_target(${T_LABEL}_tests)
+    endif()
+    add_dependencies(${T_LABEL}_tests test_${name})
+  endif()
   foreach(ranks ${T_RANKS})
     add_test(NAME ${name}.ranks_${ranks}
       COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} --oversubscribe $<TARGET_FILE:test_${name}>
       WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-    set_tests_properties(${name}.ranks_${ranks} PROPERTIES TIMEOUT ${T_TIMEOUT} PROCESSORS ${ranks}
+    set_tests_properties(${name}.ranks_${ranks} PROPERTIES TIMEOUT ${T_TIMEOUT} PROCESSORS ${ranks} LABELS "${T_LABEL}"
       ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1;OMPI_MCA_pml=ob1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_mpi_yield_when_idle=1;OMPI_MCA_hwloc_base_binding_policy=none")
   endforeach()
 endfunction()
