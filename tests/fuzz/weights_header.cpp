@@ -9,7 +9,7 @@
 namespace lawa::fuzz {
 namespace {
 
-constexpr size_t room = size_t{1} << 17;  // of each text; HDF5 doesn't count the zeros behind a shorter one
+constexpr size_t room = size_t{1} << 16;  // of each text; HDF5 doesn't count the zeros behind a shorter one
 
 FlatHeader usual_header() {
   FlatHeader header{.kind = "state", .step = 20, .trained_tokens = 1920, .trajectory_hash = "0123456789abcdef", .config_hash = "fedcba", .git = "unknown"};
