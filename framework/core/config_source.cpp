@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <string_view>
+// Its debug builds end the program at "[ = 1", which it names as an error otherwise.
+#define TOML_ASSERT(expr) static_assert(true)
 #include <toml++/toml.h>
 
 #include "core/error.hpp"

@@ -51,7 +51,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double most_seconds = 1;  // of the processor's time
+constexpr double most_seconds = LAWA_FUZZ_SECONDS;  // of the processor's time
 constexpr size_t most_bytes = size_t{64} << 20;
 
 double processor_seconds() {

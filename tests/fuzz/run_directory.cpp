@@ -28,6 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 namespace lawa::fuzz {
 
 std::vector<std::string> valid_inputs() {
+  start_ranks();  // whose seconds are nobody's input's
   const std::string provenance = R"({"program": "test", "trajectory_hash": "0123456789abcdef"})";
   return {provenance + between_files + R"({"kind":"train","step":10,"loss":1.5})" "\n" R"({"kind":"evaluate","step":20,"model":"plain","loss":null})" "\n",
           provenance + between_files + R"x({"kind":"evaluate","step":5,"model":"lawa(k=5,nu=1)","evaluated_at":10,"loss":2.5,"average":{"members":[1]}})x" "\n"
