@@ -1,7 +1,8 @@
 #include "checkpoint/background_saves.hpp"
 
 #include <algorithm>
-#include <chrono>
+
+#include "core/tries.hpp"
 
 namespace lawa {
 
@@ -125,7 +126,7 @@ void BackgroundSaves::attempt(const std::function<void()>& work) {
     for (UnderWay& one : under_way_) one.files.clear();
     if (++failures_ >= policy_.tries || error.exit_code != exit_error) throw;
     policy_.failed(error.what());
-    const auto pause = std::chrono::milliseconds(250 << std::min<int64_t>(failures_, 6));
+    const auto pause = pause_behind(failures_);
     for (UnderWay& one : under_way_) give(one, Stage::waiting, [pause] { std::this_thread::sleep_for(pause); });
   }
 }

@@ -67,11 +67,11 @@ void write_header(hid_t file, const std::string& path, const FlatHeader& header)
 }
 
 FlatHeader read_header(hid_t file, const std::string& path, const std::string& kind) {
-  LAWA_CHECK(H5Aexists(file, "header_digest") > 0, path, ": is HDF5, but not a file of this program");
+  LAWA_CHECK(LAWA_H5(path, H5Aexists(file, "header_digest")) > 0, path, ": is HDF5, but not a file of this program");
   FlatHeader header;
   header.kind = h5::read_text_attribute(file, path, "kind");
   header.step = h5::read_integer_attribute(file, path, "step");
-  const char* name_of_tokens = H5Aexists(file, former_tokens_name) > 0 ? former_tokens_name : tokens_name;
+  const char* name_of_tokens = LAWA_H5(path, H5Aexists(file, former_tokens_name)) > 0 ? former_tokens_name : tokens_name;
   header.trained_tokens = h5::read_integer_attribute(file, path, name_of_tokens);
   header.trajectory_hash = h5::read_text_attribute(file, path, "trajectory_hash");
   header.config_hash = h5::read_text_attribute(file, path, "config_hash");
@@ -109,7 +109,7 @@ int64_t offset_of(hid_t dataset) { return static_cast<int64_t>(H5Dget_offset(dat
 
 /// One dataset, opened, with its length checked. Errors name the file and the dataset.
 Handle open_array(hid_t file, const std::string& path, const std::string& name, int64_t size) {
-  LAWA_CHECK(H5Lexists(file, name.c_str(), H5P_DEFAULT) > 0, path, ": has no array ", name);
+  LAWA_CHECK(LAWA_H5(path, H5Lexists(file, name.c_str(), H5P_DEFAULT)) > 0, path, ": has no array ", name);
   Handle dataset(LAWA_H5(path, H5Dopen2(file, name.c_str(), H5P_DEFAULT)), H5Dclose);
   const Handle space(LAWA_H5(path, H5Dget_space(dataset)), H5Sclose);
   const hssize_t found = LAWA_H5(path, H5Sget_simple_extent_npoints(space));
@@ -195,10 +195,12 @@ PlacedFile open_flat_file(const std::filesystem::path& path, const std::string& 
   check_is_file(path);
   const std::optional<FileRest> rest = verify_by_record(path);
   PlacedFile opened{.path = path, .header = {}, .arrays = {}};
-  {
+  try {
     const Handle file = h5::open_for_reading(path.string());
     opened.header = read_header(file, path.string(), kind.empty() ? kind_by_name(path) : kind);
     opened.arrays = places_of_arrays(file, path.string(), opened.header.table.size());
+  } catch (const h5::Failure& failure) {  // all bytes that HDF5 looks at are as their record says: the system has refused it to read them
+    throw Error(failure.what(), failure.place, exit_error, rest.has_value());
   }
   if (opened.header.provenance.is_object()) opened.average = opened.header.provenance.value("average", Json());
   if (opened.arrays.contains("weights")) {

@@ -13,10 +13,15 @@ namespace lawa::h5 {
 /// HDF5's own account of the last error, innermost first, and forgets it.
 std::string last_error();
 
-/// Throws lawa::Error when an HDF5 call returned a negative value; passes every other value on.
+/// A call of HDF5 has failed: what is in the file may be wrong, or the system has refused to read it.
+struct Failure : Error {
+  using Error::Error;
+};
+
+/// Throws Failure when an HDF5 call returned a negative value; passes every other value on.
 template <class T>
 T check(T value, const char* call, const std::string& path, const char* file, int line) {
-  if (value < 0) fail(file, line, path, ": ", call, ": ", last_error());
+  if (value < 0) throw Failure(concat(path, ": ", call, ": ", last_error()), concat(file, ":", line));
   return value;
 }
 

@@ -34,7 +34,7 @@ MemoryFile::MemoryFile(const std::filesystem::path& of, int64_t most_bytes) : na
   LAWA_CHECK(!limited || static_cast<uint64_t>(most_bytes) <= limit.rlim_cur, of.string(), ": will have about ", most_bytes,
              " bytes, and this process may write at most ", limit.rlim_cur, " to a file (ulimit -f)");
   descriptor_ = ::mkostemp(name_.data(), O_CLOEXEC);
-  LAWA_CHECK(descriptor_ >= 0, name_, ": can't be created: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(descriptor_ >= 0, name_, ": can't be created");
 }
 MemoryFile::~MemoryFile() {
   forget_name();
@@ -48,19 +48,19 @@ void MemoryFile::forget_name() {
 
 void MemoryFile::copy_to(const ByteFile& file) const {
   const off_t size = ::lseek(descriptor_, 0, SEEK_END);
-  LAWA_CHECK(size >= 0, "a file in memory can't be measured: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(size >= 0, "a file in memory can't be measured");
   file.reserve(size);
   std::vector<std::byte> piece;
   for (off_t begin = 0, end = 0; (begin = ::lseek(descriptor_, end, SEEK_DATA)) >= 0;) {  // from one written part to the next
     end = ::lseek(descriptor_, begin, SEEK_HOLE);
-    LAWA_CHECK(end > begin, "a file in memory can't be searched: ", std::strerror(errno));
+    LAWA_CHECK_SYSTEM(end > begin, "a file in memory can't be searched");
     for (off_t at = begin; at < end; at += std::ssize(piece)) {
       piece.resize(static_cast<size_t>(std::min<off_t>(end - at, 1 << 20)));
       LAWA_CHECK(::pread(descriptor_, piece.data(), piece.size(), at) == std::ssize(piece), "a file in memory can't be read");
       file.write(at, piece);
     }
   }
-  LAWA_CHECK(errno == ENXIO, "a file in memory can't be searched: ", std::strerror(errno));  // that is: no more of it
+  LAWA_CHECK_SYSTEM(errno == ENXIO, "a file in memory can't be searched");  // that is: no more of it
 }
 
 }  // namespace lawa

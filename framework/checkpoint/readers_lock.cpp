@@ -50,7 +50,7 @@ ReadersLock::~ReadersLock() {
 Readers::Readers(const fs::path& run) {
   const fs::path path = run / readers_lock_name;
   descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  LAWA_CHECK(descriptor_ >= 0, path.string(), ": can't be opened: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(descriptor_ >= 0, path.string(), ": can't be opened");
 }
 Readers::~Readers() { ::close(descriptor_); }
 

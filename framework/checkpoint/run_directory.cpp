@@ -33,7 +33,7 @@ Json metrics_line(const std::string& text) {
 /// What a checkpoint says whose run it is of; "" where there is none that can be read.
 std::string trajectory_of_records(const fs::path& folder) {
   for (const int64_t step : recorded_steps(folder))
-    if (const auto record = readable_record(record_path(folder, step))) return record->trajectory_hash;
+    if (const auto record = if_readable([&] { return read_record(record_path(folder, step)); })) return record->trajectory_hash;
   return "";
 }
 

@@ -4,11 +4,13 @@
 #include <array>
 #include <iterator>
 #include <numeric>
+#include <system_error>
 #include <utility>
 
 #include "comm/collectives.hpp"
 #include "comm/mpi.hpp"
 #include "core/activity.hpp"
+#include "core/json.hpp"
 #include "tensor/device.hpp"
 #include "tensor/phases.hpp"
 
@@ -19,7 +21,7 @@ void check_mpi(int status, const char* call, const char* file, int line) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(status, text, &length);
-  fail(file, line, call, ": ", std::string(text, static_cast<size_t>(length)));
+  throw Error(concat(call, ": ", std::string(text, static_cast<size_t>(length))), concat(file, ":", line), exit_error, true);
 }
 
 /// A call that all ranks make.
@@ -211,15 +213,18 @@ void Communicator::end_if_another_failed() const {
 
 void Communicator::together(const std::function<void()>& work) const {
   std::string message, place;
-  bool failed = false;
+  bool failed = false, of_system = false;
   int code = exit_error;
   try {
     work();
   } catch (const AnotherFailed&) {
   } catch (const Error& error) {
-    message = error.what(), place = error.place, code = error.exit_code, failed = true;
-  } catch (const std::exception& error) {
-    message = error.what(), place = "the standard library", failed = true;
+    message = error.what(), place = error.place, code = error.exit_code, of_system = error.of_system, failed = true;
+  } catch (const Json::exception& error) {
+    message = error.what(), place = "a text", failed = true;
+  } catch (const std::exception& error) {  // of files, memory, devices
+    const auto* file = dynamic_cast<const std::system_error*>(&error);
+    message = error.what(), place = "the standard library", of_system = file == nullptr || file->code() != std::errc::no_such_file_or_directory, failed = true;
   }
   std::vector<MPI_Request> sent;
   if (failed) sent = send_notices(*this);
@@ -230,7 +235,8 @@ void Communicator::together(const std::function<void()>& work) const {
   message = from_lowest(message);
   place = from_lowest(place);
   code = std::stoi(from_lowest(std::to_string(code)));
-  throw Error(message, place, code);
+  of_system = from_lowest(of_system ? "1" : "") == "1";
+  throw Error(message, place, code, of_system);
 }
 
 void Communicator::on_root(const std::function<void()>& work) const {

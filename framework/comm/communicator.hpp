@@ -54,7 +54,7 @@ class Communicator {
   std::vector<uint64_t> gather_on(int to, const std::vector<uint64_t>& mine) const;
 
   /// Runs work that may fail on some ranks only (files, say), then throws the same lawa::Error on all ranks if it failed on any:
-  /// the lowest failing rank's message, place and exit code. Collective; `work` itself must not call collectives.
+  /// the lowest failing rank's, as it is. Collective; `work` itself must not call collectives.
   void together(const std::function<void()>& work) const;
   /// Within long work of together(): ends it here where another rank's has failed already. Not collective, and costs less than a
   /// microsecond: no rank waits for another.

@@ -38,7 +38,7 @@ int64_t nanoseconds(const timespec& time) { return int64_t{1'000'000'000} * time
 
 struct stat status_of(int descriptor, const std::filesystem::path& path) {
   struct stat status {};
-  LAWA_CHECK(::fstat(descriptor, &status) == 0, path.string(), ": can't be measured: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(::fstat(descriptor, &status) == 0, path.string(), ": can't be measured");
   return status;
 }
 
@@ -62,14 +62,14 @@ size_t files_to_open() {
 void check_is_file(const std::filesystem::path& path, bool may_be_missing) {
   struct stat status {};
   const bool known = ::stat(path.c_str(), &status) == 0;
-  LAWA_CHECK(known || (errno == ENOENT && may_be_missing), path.string(), ": can't be opened: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(known || (errno == ENOENT && may_be_missing), path.string(), ": can't be opened");
   LAWA_CHECK(!known || S_ISREG(status.st_mode), path.string(), ": is ", kind_of(status.st_mode), ", not a file");
 }
 
 ByteFile::ByteFile(const std::filesystem::path& path, Mode mode) : path_(path) {
   check_is_file(path, creates(mode));
   descriptor_ = ::open(path.c_str(), open_flags(mode) | O_CLOEXEC, 0644);
-  LAWA_CHECK(descriptor_ >= 0, path_.string(), creates(mode) ? ": can't be created: " : ": can't be opened: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(descriptor_ >= 0, path_.string(), creates(mode) ? ": can't be created" : ": can't be opened");
 }
 
 ByteFile::~ByteFile() {
@@ -84,7 +84,7 @@ ByteFile& ByteFile::operator=(ByteFile&& other) noexcept {
 }
 
 void ByteFile::close() {
-  LAWA_CHECK(::close(std::exchange(descriptor_, -1)) == 0, path_.string(), ": can't be closed: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(::close(std::exchange(descriptor_, -1)) == 0, path_.string(), ": can't be closed");
 }
 
 int64_t ByteFile::size() const { return status_of(descriptor_, path_).st_size; }
@@ -98,7 +98,7 @@ size_t ByteFile::read_some(int64_t offset, std::span<std::byte> out) const {
   for (;;) {
     const ssize_t count = ::pread(descriptor_, out.data(), out.size(), offset);
     if (count < 0 && errno == EINTR) continue;
-    LAWA_CHECK(count >= 0, path_.string(), ": can't be read: ", std::strerror(errno));
+    LAWA_CHECK_SYSTEM(count >= 0, path_.string(), ": can't be read");
     note_change();
     return static_cast<size_t>(count);
   }
@@ -117,7 +117,7 @@ void ByteFile::write(int64_t offset, std::span<const std::byte> bytes) const {
   while (!bytes.empty()) {
     const ssize_t count = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
     if (count < 0 && errno == EINTR) continue;
-    LAWA_CHECK(count > 0, path_.string(), ": can't be written: ", std::strerror(errno));
+    LAWA_CHECK_SYSTEM(count > 0, path_.string(), ": can't be written");
     note_change();
     bytes = bytes.subspan(static_cast<size_t>(count));
     offset += count;
@@ -127,12 +127,12 @@ void ByteFile::write(int64_t offset, std::span<const std::byte> bytes) const {
 void ByteFile::reserve(int64_t bytes) const {
   const bool done = bytes == 0 || ::fallocate(descriptor_, 0, 0, bytes) == 0;
   const bool refused = !done && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG);
-  LAWA_CHECK(!refused, path_.string(), ": can't be given ", bytes, " bytes: ", std::strerror(errno));
-  if (!done) LAWA_CHECK(::ftruncate(descriptor_, bytes) == 0, path_.string(), ": can't be made ", bytes, " bytes long: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(!refused, path_.string(), ": can't be given ", bytes, " bytes");
+  if (!done) LAWA_CHECK_SYSTEM(::ftruncate(descriptor_, bytes) == 0, path_.string(), ": can't be made ", bytes, " bytes long");
 }
 
 void ByteFile::make_durable() const {
-  LAWA_CHECK(::fsync(descriptor_) == 0, path_.string(), ": can't be synchronised: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(::fsync(descriptor_) == 0, path_.string(), ": can't be synchronised");
 }
 
 void ByteFile::begin_writing_back(int64_t offset, int64_t bytes) const {
@@ -142,7 +142,7 @@ void ByteFile::begin_writing_back(int64_t offset, int64_t bytes) const {
 void ByteFile::bring_back(int64_t offset, int64_t bytes) const {
   constexpr unsigned flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   const bool refused = ::sync_file_range(descriptor_, offset, bytes, flags) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT);
-  LAWA_CHECK(!refused, path_.string(), ": can't be written: ", std::strerror(errno));  // told once: fsync wouldn't know any more
+  LAWA_CHECK_SYSTEM(!refused, path_.string(), ": can't be written");  // told once: fsync wouldn't know any more
   ::posix_fadvise(descriptor_, offset, bytes, POSIX_FADV_DONTNEED);
   ::posix_fadvise(descriptor_, offset, bytes, POSIX_FADV_WILLNEED);
 }

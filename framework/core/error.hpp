@@ -1,5 +1,8 @@
 // Errors: one exception type, one check, and what a program that fails ends with.
 #pragma once
+#include <cerrno>
+#include <cstring>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -32,10 +35,13 @@ inline std::string one_line(const std::string& text) {
 
 /// Something the user or the machine did wrong. `what()` is the whole message for people; `place` is where it was noticed.
 struct Error : std::runtime_error {
-  Error(const std::string& message, std::string where, int code = exit_error)
-      : std::runtime_error(one_line(message)), place(std::move(where)), exit_code(code) {}
+  Error(const std::string& message, std::string where, int code = exit_error, bool system = false)
+      : std::runtime_error(one_line(message)), place(std::move(where)), exit_code(code), of_system(system) {}
   std::string place;  ///< "framework/model/transformer.cpp:42"
   int exit_code;      ///< of a program that this ends
+  /// The system has refused a call, or a library that stands on it: says nothing against what was asked for, and may pass. False where what
+  /// was found there is wrong, or nothing is there.
+  bool of_system;
 };
 
 /// All arguments, printed one after the other.
@@ -52,10 +58,37 @@ template <class... Parts>
   throw Error(concat(parts...), concat(file, ":", line));
 }
 
+/// `number` is errno's; a file that isn't there is missing, which another try won't change.
+template <class... Parts>
+[[noreturn]] void fail_by_system(const char* file, int line, int number, const Parts&... parts) {
+  throw Error(concat(parts..., ": ", std::strerror(number)), concat(file, ":", line), exit_error, number != ENOENT);
+}
+
+/// What read() finds; nothing where what it reads is wrong or missing. Errors: the system's, and a program's that is to stop.
+template <class Read>
+auto if_readable(Read&& read) -> std::optional<decltype(read())> {
+  try {
+    return read();
+  } catch (const Error& error) {
+    if (error.of_system || error.exit_code != exit_error) throw;
+    return std::nullopt;
+  }
+}
+
 }  // namespace lawa
 
 /// LAWA_CHECK(condition, "what is wrong, and the value: ", value): throws lawa::Error when the condition is false.
 #define LAWA_CHECK(condition, ...)                                         \
   do {                                                                     \
     if (!(condition)) ::lawa::fail(__FILE__, __LINE__, __VA_ARGS__);       \
+  } while (false)
+
+/// LAWA_CHECK_SYSTEM(::fsync(file) == 0, path, ": can't be synchronised"): the same after a call of the system, whose reason (errno) is put
+/// behind the message.
+#define LAWA_CHECK_SYSTEM(condition, ...)                                                                \
+  do {                                                                                                   \
+    if (!(condition)) {                                                                                  \
+      const int lawa_number = errno;                                                                     \
+      ::lawa::fail_by_system(__FILE__, __LINE__, lawa_number, __VA_ARGS__);                              \
+    }                                                                                                    \
   } while (false)

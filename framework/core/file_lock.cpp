@@ -73,7 +73,7 @@ FileLock::FileLock(const std::filesystem::path& path, End end, const LockPatienc
 std::string FileLock::try_to_lock(const LockPatience& patience) {
   for (;;) {
     const int opened = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    LAWA_CHECK(opened >= 0, path_.string(), ": can't be opened: ", std::strerror(errno));
+    LAWA_CHECK_SYSTEM(opened >= 0, path_.string(), ": can't be opened");
     const struct flock whole = whole_file();
     const int error = ::fcntl(opened, F_SETLK, &whole) == 0 ? 0 : errno;
     if (error == 0 && is_still(opened, path_)) {

@@ -47,11 +47,11 @@ void check_fits(const fs::path& folder, const fs::path& below) {
 
 void make_durable(const fs::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  LAWA_CHECK(descriptor >= 0, path.string(), ": can't be opened: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(descriptor >= 0, path.string(), ": can't be opened");
   const int status = ::fsync(descriptor);
   const int error = errno;
   ::close(descriptor);
-  LAWA_CHECK(status == 0, path.string(), ": can't be synchronised: ", std::strerror(error));
+  if (status != 0) fail_by_system(__FILE__, __LINE__, error, path.string(), ": can't be synchronised");
 }
 
 void make_all_durable(const fs::path& path) {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include <sstream>
 
 #include "core/error.hpp"
+#include "core/host_name.hpp"
 #include "core/files.hpp"
 
 namespace lawa {
@@ -30,10 +30,10 @@ std::string text_of(const fs::path& path) {
 bool made(const fs::path& path, const std::string& text) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (file < 0 && errno == EEXIST) return false;
-  LAWA_CHECK(file >= 0, path.string(), ": can't be created: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(file >= 0, path.string(), ": can't be created");
   const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   ::close(file);
-  LAWA_CHECK(written, path.string(), ": can't be written: ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(written, path.string(), ": can't be written");
   return true;
 }
 
@@ -46,10 +46,8 @@ bool is_fresh(const fs::path& path) {
 }  // namespace
 
 std::string holder_words() {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
   const char* const job = std::getenv("SLURM_JOB_ID");
-  return concat(host.data(), " ", ::getpid(), " ", job != nullptr ? job : "-");
+  return concat(host_name(), " ", ::getpid(), " ", job != nullptr ? job : "-");
 }
 
 std::string holder_name(const std::string& words) {

@@ -19,6 +19,7 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/host_name.hpp"
 #include "doctor/node.hpp"
 
 namespace lawa {
@@ -73,7 +74,7 @@ double clock_ahead(int descriptor) {
 /// What rank 0 can say alone. Errors: the folder can't be used.
 void ask_root(FolderFacts& facts, const fs::path& folder, const ProbeLimits& limits) {
   struct statfs kind {};
-  LAWA_CHECK(::statfs(folder.c_str(), &kind) == 0, folder.string(), ": ", std::strerror(errno));
+  LAWA_CHECK_SYSTEM(::statfs(folder.c_str(), &kind) == 0, folder.string());
   LAWA_CHECK(fs::is_directory(folder), folder.string(), ": is a file");
   facts.file_system = file_system_name(static_cast<uint64_t>(kind.f_type));
   facts.free_files = static_cast<int64_t>(kind.f_ffree);
@@ -107,7 +108,7 @@ void ask_others(const Communicator& comm, const fs::path& name, FolderFacts& fac
   if (!comm.root()) file.emplace(name, false);
   const bool seen = file->descriptor() >= 0;
   const bool locked_too = !comm.root() && seen && facts.fcntl_error.empty() && fcntl_lock(file->descriptor()) == 0;
-  const std::string host = node_host();
+  const std::string host = host_name();
   facts.unseen_by = hosts_where(comm, host, !seen);
   facts.lock_unseen_by = hosts_where(comm, host, locked_too);  // rank 0 holds its lock until all have answered
 }

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <fstream>
 #include <set>
 
 #include "core/error.hpp"
+#include "core/host_name.hpp"
 #include "tensor/device.hpp"
 
 namespace lawa {
@@ -64,15 +64,9 @@ int64_t open_file_limit() {
 
 }  // namespace
 
-std::string node_host() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
 RankFacts node_facts() {
   RankFacts facts;
-  facts.host = node_host();
+  facts.host = host_name();
   facts.cpus = allowed_cpus();
   facts.cores = cores_of(facts.cpus);
   facts.cpus_of_node = ::sysconf(_SC_NPROCESSORS_ONLN);

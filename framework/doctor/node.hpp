@@ -7,9 +7,6 @@ namespace lawa {
 /// Host, cores, GPUs, memory and limits of this process. What MPI must say, and what must be measured, is left as it is.
 RankFacts node_facts();
 
-/// The name that this host gives itself.
-std::string node_host();
-
 /// Threads that this process has.
 int64_t thread_count();
 

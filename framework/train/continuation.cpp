@@ -26,16 +26,6 @@ TrainConfig config_in(const std::string& toml, const fs::path& place) {
   return config;
 }
 
-/// Nothing where that raises an error.
-template <class Read>
-auto if_readable(Read&& read) -> std::optional<decltype(read())> {
-  try {
-    return read();
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 std::optional<FoundRun> found_run(const fs::path& run, const std::string& trajectory) {
   const auto steps = recorded_steps(run / "checkpoints");
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
