@@ -47,7 +47,7 @@ def of_run(run, folder, energy_kwh):
     """The Record of a run that has ended in its folder: complete, or diverged. energy_kwh: None where it wasn't measured."""
     lines = metrics(folder)
     evaluations = [line for line in lines if line["kind"] == "evaluate"]
-    trained = [line for line in lines if line["kind"] == "train"]
+    trained = [line for line in lines if line["kind"] in ("train", "skip")]   # a step that was skipped is one all the same
     outcome = next((line for line in lines if line["kind"] == "outcome"), {"outcome": "complete"})
     last = trained[-1]["step"] if trained else 0
     if outcome["outcome"] == "complete" and last != run.steps and "stop.patience" not in run.keys:

@@ -20,6 +20,31 @@ std::vector<ArraySpec> specs_of(const std::vector<HostArray>& arrays) {
   return specs;
 }
 
+/// The checksums of numbers as they are stored, a few blocks at a time.
+std::vector<uint64_t> block_checksums(std::span<const float> numbers, NumberFormat format) {
+  if (format == NumberFormat::float32) return lawa::block_checksums(std::as_bytes(numbers), format);
+  constexpr size_t some = 16 * block_size;
+  std::vector<uint64_t> sums;
+  for (size_t begin = 0; begin < numbers.size(); begin += some)
+    std::ranges::copy(lawa::block_checksums(from_floats(numbers.subspan(begin, std::min(some, numbers.size() - begin)), format), format), std::back_inserter(sums));
+  return sums;
+}
+
+/// What each rank has of the blocks that it owns, by ascending block, on rank 0; nothing on the others. Collective.
+std::vector<uint64_t> gather_in_order(const Communicator& comm, const ShardLayout& layout, const std::vector<uint64_t>& mine) {
+  const std::vector<uint64_t> all = comm.gather_on(0, mine);
+  std::vector<uint64_t> sorted(all.size());
+  if (all.empty()) return sorted;
+  auto from = all.begin();
+  for (int rank = 0; rank < comm.size(); ++rank)
+    for (const auto& owned : layout.owned(rank)) {
+      const int64_t blocks = block_count(owned.range.size());
+      std::copy_n(from, blocks, sorted.begin() + owned.range.begin / block_size);
+      from += blocks;
+    }
+  return sorted;
+}
+
 std::vector<std::byte> stored_numbers(std::span<const float> numbers, NumberFormat format) { return from_floats(numbers, format); }
 std::vector<std::byte> stored_numbers(std::span<const double> numbers, NumberFormat) {
   const auto bytes = std::as_bytes(numbers);
@@ -99,18 +124,7 @@ void ShardFile::make_durable() const {
 }
 
 void ShardFile::gather_checksums() {
-  for (auto& [array, sums] : checksums_) {
-    const std::vector<uint64_t> all = comm_->gather_on(0, sums);
-    if (!comm_->root()) continue;
-    sums.resize(all.size());
-    auto from = all.begin();
-    for (int rank = 0; rank < comm_->size(); ++rank)
-      for (const auto& owned : layout_->owned(rank)) {
-        const int64_t blocks = block_count(owned.range.size());
-        std::copy_n(from, blocks, sums.begin() + owned.range.begin / block_size);
-        from += blocks;
-      }
-  }
+  for (auto& [array, sums] : checksums_) sums = gather_in_order(*comm_, *layout_, sums);
 }
 
 FileRecord ShardFile::seal() { return seal_flat_file(file_, checksums_, options_.fsync); }
@@ -160,14 +174,23 @@ void read_shard(const PlacedFile& file, const ShardLayout& layout, const ShardAr
   }, array.local);
 }
 
-FlatHeader read_shards(const Communicator& comm, const std::filesystem::path& path, const std::string& kind,
+PlacedFile read_shards(const Communicator& comm, const std::filesystem::path& path, const std::string& kind,
                        const ParameterTable& table, const ShardLayout& layout, const std::vector<ShardArray>& arrays) {
   const PlacedFile file = open_on_root(comm, [&] { return open_flat_file(path, kind); });
   comm.together([&] {
     check_same_layout(file.header.table, table, path.string());
     for (const ShardArray& array : arrays) read_shard(file, layout, array);
   });
-  return file.header;
+  return file;
+}
+
+std::string digest_of_shards(const Communicator& comm, const ShardLayout& layout, const Vector<float>& local, NumberFormat format) {
+  const HostVector<float> values = on_host(local);
+  std::vector<uint64_t> sums;
+  for (const auto& [range, begin] : layout.mine())
+    std::ranges::copy(block_checksums(std::span<const float>(elements(values, begin, range.size())), format), std::back_inserter(sums));
+  const std::vector<uint64_t> all = gather_in_order(comm, layout, sums);
+  return comm.broadcast(comm.root() ? digest_of(all) : "");
 }
 
 }  // namespace lawa

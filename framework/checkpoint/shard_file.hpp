@@ -80,9 +80,12 @@ FileRecord write_shards(const Communicator& comm, const std::filesystem::path& p
 Json from_root(const Communicator& comm, const std::function<Json()>& find);
 
 /// Reads what each rank owns into local buffers. Collective; rank 0 opens the file for all. Errors (open_flat_file's, PlacedReader's; a
-/// table other than `table`) reach all ranks. Returns the file's header.
-FlatHeader read_shards(const Communicator& comm, const std::filesystem::path& path, const std::string& kind,
+/// table other than `table`) reach all ranks. Returns the file.
+PlacedFile read_shards(const Communicator& comm, const std::filesystem::path& path, const std::string& kind,
                        const ParameterTable& table, const ShardLayout& layout, const std::vector<ShardArray>& arrays);
+
+/// PlacedFile::digest that a file of these weights would have, their numbers stored in a format that holds them; on every rank. Collective.
+std::string digest_of_shards(const Communicator& comm, const ShardLayout& layout, const Vector<float>& local, NumberFormat format);
 
 /// Errors: a file's tensors aren't the model's; names the first that differs.
 void check_same_layout(const ParameterTable& file, const ParameterTable& model, const std::string& path);

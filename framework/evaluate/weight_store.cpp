@@ -1,5 +1,6 @@
 #include "evaluate/weight_store.hpp"
 
+#include "core/hash.hpp"
 #include "tensor/convert.hpp"
 
 namespace lawa {
@@ -37,6 +38,44 @@ void WeightStore::fetch(const Exec& exec, int64_t group) {
     Kokkos::deep_copy(exec, slice(buffer, windows_->head(unit)), slice(buffer, windows_->head_in_bucket_before(unit)));
   });
   slot.head = true;
+}
+
+namespace {
+
+/// How many of a rank's weights aren't in the model as it keeps them.
+template <class T>
+int64_t count_others(const Exec& exec, const ShardLayout& layout, const Vector<float>& local, const Vector<T>& full) {
+  int64_t others = 0;
+  for (const auto& [range, begin] : layout.mine()) {
+    const float* const mine = local.data() + begin;
+    const T* const there = full.data() + range.begin;
+    int64_t some = 0;
+    Kokkos::parallel_reduce("lawa::count_others", over(exec, range.size()), KOKKOS_LAMBDA(int64_t i, int64_t& count) {
+      T expected;
+      expected = mine[i];
+      if (static_cast<float>(expected) != static_cast<float>(there[i])) ++count;
+    }, some);
+    others += some;
+  }
+  return others;
+}
+
+}  // namespace
+
+std::string where_weights_differ(const Exec& exec, const Communicator& comm, const ShardLayout& layout, const Vector<float>& local,
+                                 const LanguageModel& model) {
+  std::string mine;
+  model.with_weights([&](const auto& full) {
+    const auto copy = on_host(slice(full, {0, layout.size()}));
+    mine = concat(count_others(exec, layout, local, full), " ", hash64(std::as_bytes(std::span(copy.data(), copy.size()))));
+  });
+  const auto all = comm.gather(mine);
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    const auto at = all[rank].find(' ');
+    if (all[rank].substr(0, at) != "0") return concat("rank ", rank, "'s model has other weights than those that it owns");
+    if (all[rank].substr(at) != all[0].substr(all[0].find(' '))) return concat("rank ", rank, "'s model has other weights than rank 0's");
+  }
+  return "";
 }
 
 }  // namespace lawa

@@ -1,5 +1,6 @@
 // From what each rank owns to the weights that a model computes with.
 #pragma once
+#include <string>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -36,5 +37,10 @@ class WeightStore {
   Vector<float> local_{};
   std::vector<Slot> slots_;
 };
+
+/// Which rank's model, whose windows aren't shared, has other weights than those that WeightStore::set() brings there; "" where none has.
+/// Collective.
+std::string where_weights_differ(const Exec& exec, const Communicator& comm, const ShardLayout& layout, const Vector<float>& local,
+                                 const LanguageModel& model);
 
 }  // namespace lawa

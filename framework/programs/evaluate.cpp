@@ -19,6 +19,7 @@
 #include "ops/ops.hpp"
 #include "programs/arguments.hpp"
 #include "train/checked_tokens.hpp"
+#include "train/evaluations.hpp"
 #include "train/train_config.hpp"
 
 namespace lawa {
@@ -97,8 +98,8 @@ Json bits_per_byte(double loss, const TokenSet& tokens) {
 }
 
 /// One line of the result: what was evaluated, and on how much.
-Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& trained, const TokenSet& tokens, const EvaluationResult& result,
-                 double seconds) {
+Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& trained, const TokenSet& tokens, const std::string& digest,
+                 const EvaluationResult& result, double seconds) {
   Json average = header.provenance.is_object() ? in_todays_words(header.provenance.value("average", Json())) : Json();
   if (average.is_null()) average = Json::object();
   return {{"file", file},
@@ -107,6 +108,7 @@ Json result_line(const Json& file, const FlatHeader& header, const TrainConfig& 
           {"perplexity", std::exp(result.loss)},
           {"bits_per_byte", bits_per_byte(result.loss, tokens)},
           {"validation_tokens", result.tokens},
+          {"validation_digest", short_digest(digest)},
           {"trained_tokens", header.trained_tokens},
           {"scheme", average.value("scheme", "plain")},
           {"window", average.value("window", int64_t{1})},
@@ -139,7 +141,7 @@ class WeightsEvaluator {
     const Vector<float> local = zeros<float>("lawa::local", layout_->local_size());
     comm_.together([&] { read_shard(file, *layout_, {"weights", local}); });
     const EvaluationResult result = loss_of(local);
-    return result_line(path.string(), file.header, trained, *tokens_, result, clock.seconds());
+    return result_line(path.string(), file.header, trained, *tokens_, digest_, result, clock.seconds());
   }
 
   /// An average that is in no file: "file" is null, and the digest that its file would have stands behind.
@@ -154,7 +156,7 @@ class WeightsEvaluator {
     std::ranges::copy(average.values, values.data());
     copy(local, values);
     const EvaluationResult result = loss_of(local);
-    Json line = result_line(nullptr, average.header, trained, *tokens_, result, clock.seconds());
+    Json line = result_line(nullptr, average.header, trained, *tokens_, digest_, result, clock.seconds());
     line["digest"] = average.digest;
     return line;
   }
@@ -192,7 +194,7 @@ class WeightsEvaluator {
         throw Error(error.what() + std::string("; data.validation=FILE names another"), error.place);
       }
     });
-    checked_digest(comm_, *tokens_);
+    digest_ = checked_digest(comm_, *tokens_);
     table_ = model_parameters(trained.model, trained.optimizer.decay_embeddings);
     layout_.emplace(table_.size(), comm_.rank(), comm_.size(), share ? table_.group_ends() : std::vector<int64_t>());
     windows_.emplace(table_, *layout_, share);
@@ -213,6 +215,7 @@ class WeightsEvaluator {
   Exec exec_;
   std::string shape_;
   std::optional<TokenSet> tokens_;
+  std::string digest_;  ///< theirs
   ParameterTable table_;
   std::optional<ShardLayout> layout_;
   std::optional<Windows> windows_;

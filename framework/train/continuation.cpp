@@ -15,7 +15,7 @@ namespace {
 struct FoundRun {
   int64_t step = 0;
   TrainConfig config{};
-  std::string tokens_digest{}, start_digest{};
+  std::string tokens_digest{}, start_digest{}, validation_digest{};
 };
 
 TrainConfig config_in(const std::string& toml, const fs::path& place) {
@@ -27,21 +27,22 @@ TrainConfig config_in(const std::string& toml, const fs::path& place) {
 }
 
 std::optional<FoundRun> found_run(const fs::path& run, const std::string& trajectory) {
+  const Json provenance = provenance_of(run);
+  const std::string validation = text_in(provenance, "validation_digest");  // of the last start, where it is a checkpoint's too
   const auto steps = recorded_steps(run / "checkpoints");
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     const fs::path path = weights_path(run / "checkpoints", *step);
     const auto found = if_readable([&] {
-      const FlatHeader header = read_flat_header(path, "weights");
+      const FlatHeader header = open_flat_file(path, "weights").header;  // which knows damage from what the system refuses
       LAWA_CHECK(header.trajectory_hash == trajectory, path.string(), ": is of another run");
       return FoundRun{header.step, config_in(header.config, path), text_in(header.provenance, "tokens_digest"),
-                      text_in(header.provenance, "start_digest")};
+                      text_in(header.provenance, "start_digest"), validation.empty() ? text_in(header.provenance, "validation_digest") : validation};
     });
     if (found) return found;
   }
-  const Json provenance = provenance_of(run);
   return if_readable([&] {
     const fs::path path = run / "config.toml";
-    return FoundRun{0, config_in(read_file(path), path), text_in(provenance, "tokens_digest"), text_in(provenance, "start_digest")};
+    return FoundRun{0, config_in(read_file(path), path), text_in(provenance, "tokens_digest"), text_in(provenance, "start_digest"), validation};
   });
 }
 
@@ -85,6 +86,7 @@ std::vector<Difference> differences(const FoundRun& found, const RunOrigin& mine
   const bool from_weights = !found.config.start.weights.empty() || !mine.config.start.weights.empty();
   add_file("data.train", found.tokens_digest, mine.tokens_digest);
   add_file(from_weights ? "start.weights" : "start.checkpoint", found.start_digest, mine.start_digest);
+  if (!found.validation_digest.empty() && !mine.validation_digest.empty()) add_file("data.validation", found.validation_digest, mine.validation_digest);
   return all;
 }
 
@@ -126,7 +128,7 @@ bool goes_on(const fs::path& run, const std::string& trajectory, const RunOrigin
   if (!found) return false;
   std::vector<Difference> differ = differences(*found, mine);
   if (trajectory == trajectory_hash(mine.config, mine.tokens_digest, mine.start_digest))  // or it was, when the run was last extended
-    std::erase_if(differ, [](const Difference& one) { return !one.key.starts_with("schedule."); });
+    std::erase_if(differ, [](const Difference& one) { return !one.key.starts_with("schedule.") && one.key != "data.validation"; });
   if (differ.empty()) return found->step > 0;
   std::string names;
   for (const auto& [key, there, here] : differ)
@@ -146,7 +148,10 @@ bool goes_on(const fs::path& run, const std::string& trajectory, const RunOrigin
     why = concat("; it is at step ", found->step, ", and the learning rate of step ", same + 1, " would have been ", rate(now), ", not ", rate(before));
   else if (of_schedule && !steps_left)
     why = concat("; it is at step ", found->step, " already");
-  fail(__FILE__, __LINE__, "run.directory", source.where("run.directory"), ": ", run.string(), " holds another run: ", names, why,
+  const bool same_weights = differ.size() == 1 && differ[0].key == "data.validation";
+  if (same_weights) why = "; losses on two sets of tokens can't be compared";
+  fail(__FILE__, __LINE__, "run.directory", source.where("run.directory"), ": ", run.string(),
+       same_weights ? " holds a run that is evaluated on another set of tokens: " : " holds another run: ", names, why,
        way_out(run, differ, same, mine));
 }
 

@@ -8,11 +8,13 @@
 
 namespace lawa {
 
+std::string short_digest(const std::string& digest) { return digest.substr(0, 16); }
+
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-Evaluations::Evaluations(const TrainConfig& config, const Communicator& comm, const TokenSet& validation, int64_t batch_sequences,
-                         Trainer& trainer)
-    : config_(config), trainer_(trainer),
+Evaluations::Evaluations(const TrainConfig& config, const Communicator& comm, const TokenSet& validation, const std::string& digest,
+                         int64_t batch_sequences, Trainer& trainer)
+    : config_(config), digest_(short_digest(digest)), trainer_(trainer),
       evaluator_(validation, config.data.validation_sequences, batch_sequences, config.model.context, comm, config.evaluate.halves) {
   for (const OnlineAverageConfig& average : config.averages)
     for (const AverageSpec& spec : models_of(average))
@@ -55,7 +57,7 @@ Json Evaluations::line(const std::string& name, const Json& description, int64_t
   line.update(description);
   line["loss"] = number(result.loss);
   if (result.halves) line.update({{"tune_loss", number(result.halves->tune_loss)}, {"report_loss", number(result.halves->report_loss)}});
-  line.update({{"validation_tokens", result.tokens}, {"trained_tokens", trainer_.tokens_until(step)}, {"seconds", clock.seconds()}});
+  line.update({{"validation_tokens", result.tokens}, {"validation_digest", digest_}, {"trained_tokens", trainer_.tokens_until(step)}, {"seconds", clock.seconds()}});
   if (name != "plain") line["evaluated_at"] = trainer_.step();
   return line;
 }

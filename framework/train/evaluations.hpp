@@ -9,13 +9,16 @@
 
 namespace lawa {
 
+/// What a line says of the tokens that it was evaluated on: the first 16 digits of their digest.
+std::string short_digest(const std::string& digest);
 /// The number, or null where it isn't finite: JSON has none.
 Json number(double value);
 
 class Evaluations {
  public:
-  /// In batches of `batch_sequences`. Objects passed by reference must outlive it. Errors: Evaluator's.
-  Evaluations(const TrainConfig& config, const Communicator& comm, const TokenSet& validation, int64_t batch_sequences, Trainer& trainer);
+  /// In batches of `batch_sequences`, on tokens of this digest. Objects passed by reference must outlive it. Errors: Evaluator's.
+  Evaluations(const TrainConfig& config, const Communicator& comm, const TokenSet& validation, const std::string& digest, int64_t batch_sequences,
+              Trainer& trainer);
 
   /// Whether anything is due at the trainer's step: the plain weights, or an average that is new since it was due before.
   bool due() const { return plain_is_due() || !due_averages().empty(); }
@@ -36,6 +39,7 @@ class Evaluations {
   Json line(const std::string& name, const Json& description, int64_t step);
 
   const TrainConfig& config_;
+  std::string digest_;
   Trainer& trainer_;
   Evaluator evaluator_;
   std::vector<AverageModel> models_;

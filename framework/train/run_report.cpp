@@ -76,6 +76,13 @@ void RunReport::begins(int64_t first_step, const RunOutput& output, int64_t data
 
 void RunReport::made_step(const StepResult& result, double tokens, double seconds) {
   rate_.add(tokens, seconds);
+  if (result.spike)
+    log_.line(print("step %lld: the loss %.4f is a spike: about %.4f was expected, and it is %.1f robust deviations above that", static_cast<long long>(result.step),
+                    result.loss, result.spike->expected, result.spike->deviations) +
+              (result.rechecked ? "; computed twice, to the same bits" : ""));
+  if (result.skipped)
+    log_.line(concat("step ", result.step, " is skipped, weights and moments stay as they are: ", result.nonfinite ? result.nonfinite->text() : "",
+                     result.rechecked ? "; computed twice, to the same bits" : ""));
   log_.progress(result.step, config_.schedule.steps,
                 print("loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", result.loss, result.lr, result.grad_norm, rate_.tokens_per_second()));
 }

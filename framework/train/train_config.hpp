@@ -31,7 +31,7 @@ void visit(EvaluateConfig& c, Visitor&& v) {
 }
 
 struct CheckpointConfig {
-  int64_t steps = 1000, state_steps = 1000, keep_states = 2, keep_weights = 0, keep_weights_steps = 0, tries = 3;
+  int64_t steps = 1000, state_steps = 1000, keep_states = 2, keep_weights = 0, keep_weights_steps = 0, tries = 3, damaged = 3;
   bool fsync = true, asynchronous = true;
   std::string writer = "direct";
   std::vector<std::string> hints{};
@@ -45,10 +45,30 @@ void visit(CheckpointConfig& c, Visitor&& v) {
   v("keep_weights_steps", c.keep_weights_steps, "with keep_weights, also keep those of every so many steps; 0 = no others", at_least(0));
   v("fsync", c.fsync, "make each file durable before it gets its name");
   v("asynchronous", c.asynchronous, "go on while a copy in memory is written; with hdf5 every save is waited for");
-  v("tries", c.tries, "try a save so often, with a pause behind a failed one, before the run ends with its error", at_least(1));
+  v("tries", c.tries, "try a save, and at a start a load that the system refuses, so often, with a pause behind a failure, before the run ends with its error",
+    at_least(1));
+  v("damaged", c.damaged, "a start goes on from an older checkpoint where so many newer ones at most are damaged; where more are, it ends with an error",
+    at_least(0));
   v("writer", c.writer, "direct: each rank writes its own parts; hdf5: all together by parallel HDF5, in large transfers. The bytes are the same",
     one_of({"direct", "hdf5"}));
   v("hints", c.hints, "hdf5: for MPI-IO, as [\"cb_nodes=4\"]; how files are striped is their folder's (lfs setstripe)");
+}
+
+/// What comes of numbers that nobody expects.
+struct NumericsConfig {
+  std::string nonfinite = "stop";
+  int64_t skips = 5;
+  double spike_deviations = 8;
+  bool recheck = true;
+};
+template <class Visitor>
+void visit(NumericsConfig& c, Visitor&& v) {
+  v("nonfinite", c.nonfinite, "a step whose loss or gradients aren't finite: stop: ends the run; skip: changes no weights, and the run goes on",
+    one_of({"stop", "skip"}));
+  v("skips", c.skips, "skip so many steps in a row at most; the next one ends the run", at_least(1));
+  v("spike_deviations", c.spike_deviations,
+    "a step is a spike, which metrics.jsonl says, whose loss is above the median of the last 64 by so many robust deviations; 0 = none is", at_least(0));
+  v("recheck", c.recheck, "compute a step whose loss is a spike or isn't finite twice before it counts; where the bits differ, the machine is at fault and the run ends");
 }
 
 struct StopConfig {
@@ -84,6 +104,7 @@ struct TrainConfig {
   StartConfig start;
   EvaluateConfig evaluate;
   CheckpointConfig checkpoint;
+  NumericsConfig numerics;
   StopConfig stop;
   RunConfig run;
   std::vector<OnlineAverageConfig> averages;
@@ -105,6 +126,7 @@ void visit(TrainConfig& c, Visitor&& v) {
   v("start", c.start, "");
   v("evaluate", c.evaluate, "");
   v("checkpoint", c.checkpoint, "");
+  v("numerics", c.numerics, "");
   v("stop", c.stop, "");
   v("run", c.run, "");
   v("averages", c.averages, "kept of each rank's own weights during the run, and evaluated beside them; as many as are wanted");

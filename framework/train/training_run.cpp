@@ -1,5 +1,6 @@
 #include "train/training_run.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -7,6 +8,7 @@
 #include "checkpoint/flat_file.hpp"
 #include "checkpoint/run_directory.hpp"
 #include "core/files.hpp"
+#include "core/tries.hpp"
 #include "core/version.hpp"
 #include "ops/gemm.hpp"
 #include "ops/gemm_rate.hpp"
@@ -14,11 +16,13 @@
 #include "train/checked_tokens.hpp"
 #include "train/continuation.hpp"
 #include "train/evaluations.hpp"
+#include "train/pace.hpp"
 #include "train/resume.hpp"
 #include "train/run_report.hpp"
 #include "train/save_steps.hpp"
 #include "train/saver.hpp"
 #include "train/start.hpp"
+#include "train/step_lines.hpp"
 #include "train/stop_rule.hpp"
 #include "train/summary.hpp"
 #include "train/time_limit.hpp"
@@ -48,24 +52,25 @@ class TrainingRun {
         validation_.emplace(config.data.validation, "data.validation" + source.where("data.validation"), config.model.vocabulary);
       });
       comm.together([&] { check_same_tokenizer(*tokens_, *validation_); });
-      checked_digest(comm, *validation_);
+      validation_digest_ = checked_digest(comm, *validation_);
     }
     identify(digest, source);
     const LockPatience patience{config.run.lock_seconds, "run.lock_seconds", [&](const std::string& text) { log_.line(text); }};
     const auto on = [&](const std::string& found) {
-      return goes_on(config.run.directory, found, {config, digest, start_digest_}, source, patience.say);
+      return goes_on(config.run.directory, found, {config, digest, start_digest_, validation_digest_}, source, patience.say);
     };
-    directory_ = std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience, on);
+    directory_ = trying([&] { return std::make_unique<RunDirectory>(comm, config.run.directory, header_.trajectory_hash, patience, on); });
     header_.trajectory_hash = directory_->trajectory_hash();
+    remember_last_start();
     comm.on_root([&] {
       for (const OnlineAverageConfig& average : config.averages)
         if (average.save)
           check_fits(directory_->path(), part_of(weights_path(fs::path("averages") / folder(spec_of(average)), config.schedule.steps)));
     });
-    if (complete()) return;
+    if (trying([&] { return complete(); })) return;
     const int64_t micro = micro_sequences(config, comm.size());
     trainer_ = std::make_unique<Trainer>(config, comm, table_, *tokens_, micro);
-    if (validation_) evaluations_.emplace(config, comm, *validation_, micro, *trainer_);
+    if (validation_) evaluations_.emplace(config, comm, *validation_, validation_digest_, micro, *trainer_);
     speed_.flops_per_token = flops_per_token(config.model);
     report_.made_of(micro, comm.size(), table_.size(), trainer_->averages().most_bytes());
     for (const std::string& warning : warnings(config, source, tokens_->size())) log_.line("warning: " + warning);
@@ -76,6 +81,7 @@ class TrainingRun {
     begin();
     describe();  // only now: a run that can't begin leaves nothing that would be taken for it
     stop_rule_.restart(comm_, metrics("evaluate"));
+    trainer_->expect_losses_like(recent_losses());
     say_what_is_to_come();
     const auto saved_bytes = static_cast<double>(12 * table_.size() + trainer_->averages().most_bytes() * comm_.size());
     limit_.emplace(config_.run.wall_seconds, 1 + saved_bytes / slow_disk_rate);
@@ -92,7 +98,11 @@ class TrainingRun {
       saver_->finish();
     } catch (const Diverged& diverged) {
       finish_what_can_be_saved();
-      record_divergence(diverged.result);
+      record_end(divergence_line(diverged));
+      throw;
+    } catch (const MachineFault& fault) {
+      finish_what_can_be_saved();
+      record_end(fault_line(fault));
       throw;
     }
     if (stop_rule_.met()) say_stopped(trainer_->step());
@@ -100,10 +110,16 @@ class TrainingRun {
   }
 
  private:
+  /// work(), again where the system refuses what it reads.
+  template <class Work>
+  auto trying(Work&& work) -> decltype(work()) {
+    return with_tries(config_.checkpoint.tries, [&](const std::string& error) { log_.line("tried again: " + error); }, work);
+  }
+
   /// Fills header_ with the run's hashes and what its checkpoints say about their origin.
   void identify(const std::string& tokens_digest, const ConfigSource& source) {
     parent_.emplace(comm_, std::vector{config_.start.checkpoint, config_.start.weights});
-    comm_.on_root([&] { start_digest_ = digest_of_start(config_, source); });
+    trying([&] { comm_.on_root([&] { start_digest_ = digest_of_start(config_, source); }); });
     start_digest_ = comm_.broadcast(start_digest_);
     const Version program = version();
     Json provenance = {{"program", "lawa " + program.number}, {"dirty", program.dirty}, {"tokens_digest", tokens_digest},
@@ -128,13 +144,12 @@ class TrainingRun {
       const auto steps = recorded_steps(directory_->checkpoints());
       if (steps.empty() || steps.back() != (stop_rule_.met() ? last_trained_step() : config_.schedule.steps)) return;
       final_step_ = steps.back();
-      try {
+      const auto nothing_missing = if_readable([&] {  // where it is damaged, begin() reports it and makes it again
         const CommitRecord record = read_record(record_path(directory_->checkpoints(), steps.back()));
         verify_file(directory_->checkpoints(), record.weights);
-        whole = record.open.evaluation ? 0 : 1;
-      } catch (const Error& damaged) {  // begin() reports it and makes it again
-        whole = 0;
-      }
+        return !record.open.evaluation;
+      });
+      whole = nothing_missing.value_or(false) ? 1 : 0;
     });
     return comm_.broadcast(whole) == 1;
   }
@@ -145,8 +160,32 @@ class TrainingRun {
     return lines;
   }
   int64_t last_trained_step() const {
-    const auto lines = directory_->metrics("train");
-    return lines.empty() ? 0 : lines.back().value("step", int64_t{0});
+    int64_t step = 0;
+    for (const char* kind : {"train", "skip"})
+      if (const auto lines = directory_->metrics(kind); !lines.empty()) step = std::max(step, lines.back().value("step", int64_t{0}));
+    return step;
+  }
+
+  /// What the folder knows of the run's last start: what it was evaluated on, where this one isn't, and how fast it was. Collective.
+  void remember_last_start() {
+    Json found = Json::object();
+    comm_.on_root([&] {
+      found = provenance_of(directory_->path());
+      if (found.value("device", Json()) == device_name() && found.value("ranks", Json()) == comm_.size()) pace_ = Pace(rates_of_last_start(*directory_));
+    });
+    const std::string validation = validation_digest_.empty() ? comm_.broadcast(text_in(found, "validation_digest")) : validation_digest_;
+    if (!validation.empty()) header_.provenance["validation_digest"] = validation;
+  }
+
+  /// The training losses before the next step, the newest of them, on every rank. Collective.
+  std::vector<double> recent_losses() const {
+    return from_root(comm_, [&] {
+      Json losses = Json::array();
+      const auto lines = directory_->metrics("train");
+      for (size_t i = lines.size() - std::min(lines.size(), SpikeWatch::window); i < lines.size(); ++i)
+        if (const Json loss = lines[i].value("loss", Json()); loss.is_number()) losses.push_back(loss);
+      return losses;
+    });
   }
 
   void describe() {
@@ -205,10 +244,9 @@ class TrainingRun {
   }
 
   /// The run's last line in metrics.jsonl, durable. Collective.
-  void record_divergence(const StepResult& result) {
+  void record_end(const Json& line) {
     comm_.on_root([&] {
-      directory_->append({{"kind", "outcome"}, {"outcome", "diverged"}, {"step", result.step}, {"loss", number(result.loss)},
-                          {"grad_norm", number(result.grad_norm)}});
+      directory_->append(line);
       directory_->make_metrics_durable();
     });
   }
@@ -218,9 +256,9 @@ class TrainingRun {
     const double rate = tokens / seconds;
     speed_.tokens += tokens;
     speed_.seconds += seconds;
-    directory_->append({{"kind", "train"}, {"step", result.step}, {"loss", result.loss}, {"lr", result.lr},
-                        {"grad_norm", result.grad_norm}, {"trained_tokens", trainer_->tokens()}, {"seconds", seconds},
-                        {"tokens_per_second", rate}});
+    directory_->append(step_line(result, trainer_->tokens(), seconds, rate));
+    if (result.spike) directory_->append(spike_line(result));
+    if (const auto slower = pace_.add(rate)) log_.line("warning: " + *slower);
     report_.made_step(result, tokens, seconds);
   }
 
@@ -259,10 +297,10 @@ class TrainingRun {
   void check_end() {
     if (!over()) return;
     const Phase phase(evaluation_phase);
-    if (plain_is_finite_ && trainer_->next_step_is_finite()) return;
-    last_.step = trainer_->step();
-    last_.loss = std::numeric_limits<double>::quiet_NaN();
-    throw Diverged(last_, "the last weights' loss, or its gradients, aren't finite");
+    const auto nonfinite = trainer_->next_step_is_not_finite();
+    if (plain_is_finite_ && !nonfinite) return;
+    throw Diverged({.step = trainer_->step(), .loss = std::numeric_limits<double>::quiet_NaN(), .grad_norm = last_.grad_norm, .nonfinite = nonfinite},
+                   "the last weights' loss, or its gradients, aren't finite");
   }
 
   /// At the step of the checkpoint that the run goes on from. Errors: Stopped.
@@ -327,6 +365,7 @@ class TrainingRun {
   ParameterTable table_;
   RunReport report_;
   std::optional<TokenSet> tokens_, validation_;
+  std::string validation_digest_;     ///< "" where nothing is evaluated
   std::optional<ReadersLock> parent_;  ///< of the run that this one branches from, until it can do without
   std::string start_digest_;
   FlatHeader header_;
@@ -342,6 +381,7 @@ class TrainingRun {
   bool plain_is_finite_ = true;  ///< the present step's validation loss, where it has one
   int64_t final_step_ = 0;  ///< of a complete run, on rank 0
   Speed speed_;  ///< of all steps of this start
+  Pace pace_;    ///< on rank 0
   PhaseClock phases_;
 };
 

@@ -103,7 +103,7 @@ TEST_F(Shards, ShardsAreReadInPlaceAndTheRestOfTheBufferIsLeftAlone) {
     std::fill(expected.begin() + mine.mine_size(), expected.end(), 7.0f);
     const auto local = zeros<float>("local", mine.local_size());
     fill(Exec(), local, 7.0f);
-    const FlatHeader header = read_shards(comm, path, "weights", test::tiny_table(size), mine, {{"weights", local}});
+    const FlatHeader header = read_shards(comm, path, "weights", test::tiny_table(size), mine, {{"weights", local}}).header;
     EXPECT_TRUE(test::same_bits(test::values(local), expected)) << size;
     EXPECT_EQ(header.to_json().dump(), test::tiny_header(size, 10).to_json().dump());
   }

@@ -9,12 +9,14 @@ from pathlib import Path
 from runner import ROOT
 
 
+FOLDER = tempfile.TemporaryDirectory()   # of what is compiled here; gone with this process
+
+
 @functools.cache
-def library():
-    """The path of the library that is preloaded; it is compiled once, and gone with this process."""
-    library.folder = tempfile.TemporaryDirectory()
-    path = Path(library.folder.name) / "fault.so"
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", path, ROOT / "tests" / "support" / "fault.c", "-ldl"],
+def library(source="fault"):
+    """The path of a library that is preloaded; it is compiled once."""
+    path = Path(FOLDER.name) / f"{source}.so"
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", path, ROOT / "tests" / "support" / f"{source}.c", "-ldl"],
                    check=True)
     return str(path)
 
@@ -23,6 +25,11 @@ def fault(what, calls, path="", nth="1+", rank=None):
     """The n-th of these calls ("read,write") meets `what` ("EIO", "SIGSTOP") in a rank, or in all, on files with `path` in their names."""
     variables = {"LD_PRELOAD": library(), "FAULT": what, "FAULT_CALL": calls, "FAULT_PATH": path, "FAULT_NTH": str(nth)}
     return variables if rank is None else variables | {"FAULT_RANK": str(rank)}
+
+
+def wrong_product(nth, rank=0):
+    """The n-th matrix product of a rank comes out wrong, as on a machine with a fault; tests/support/wrong_product.c says how."""
+    return {"LD_PRELOAD": library("wrong_product"), "PRODUCT_NTH": str(nth), "PRODUCT_RANK": str(rank)}
 
 
 def counting(file, path=""):

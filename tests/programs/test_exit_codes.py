@@ -10,7 +10,8 @@ from runner import ENVIRONMENT, PROGRAM, TINY, digests, lawa, metrics, succeed
 # numbers.
 DIVERGING = ("train", TINY, "settings.toml", "run.directory=new", "schedule.warmup_steps=1", "schedule.peak_lr=1e30",
              "optimizer.clip_norm=0", "checkpoint.state_steps=1", "evaluate.steps=0")
-OUTCOME = {"kind": "outcome", "outcome": "diverged", "step": 3, "loss": pytest.approx(math.log(256)), "grad_norm": None}
+OUTCOME = {"kind": "outcome", "outcome": "diverged", "step": 3, "loss": pytest.approx(math.log(256)), "grad_norm": None, "rank": 0,
+           "host": os.uname().nodename, "tensor": "wte.weight", "recheck": "same"}
 
 
 def kinds(run):
@@ -24,6 +25,7 @@ def test_a_run_that_diverges_says_so_and_ends_with_3(place, ranks):
     assert result.code == 3 and result.out == ""
     error, = result.errors
     assert "step 3: the run has diverged" in error and "schedule.peak_lr" in error
+    assert "the gradient of wte.weight isn't finite on rank 0" in error
     assert kinds("new") == ["train", "train", "outcome"] and len(digests("new")) == 2
     assert metrics("new")[-1] == OUTCOME
 

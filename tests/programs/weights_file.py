@@ -38,8 +38,9 @@ def in_a_weight(path):
 
 
 def put(path, at, number, library):
-    """One of its weights becomes this number, as a run might have written it: its block's checksum is made again (library: runner.xxhash)."""
-    block = at // 4096
+    """One of its weights, or a slice of a block, becomes this number, as a run might have written it: its block's checksum is made again
+    (library: runner.xxhash)."""
+    block = (at.start if isinstance(at, slice) else at) // 4096
     path.with_name(path.name.replace(".weights.h5", ".json")).unlink()
     with h5py.File(path, "r+") as file:
         values = file["weights"][()]
