@@ -50,6 +50,12 @@ void sign(int descriptor) {
   if (::ftruncate(descriptor, 0) == 0) [[maybe_unused]] const ssize_t written = ::pwrite(descriptor, words.data(), words.size(), 0);
 }
 
+/// A file that never got its name, or what Open MPI's MPI-IO keeps beside one (.part.data.RANK, .part.metadata.RANK).
+bool is_part(const std::string& name) {
+  const bool of_mpi_io = name.find(".part.data.") != std::string::npos || name.find(".part.metadata.") != std::string::npos;
+  return name.starts_with("step_") && (name.ends_with(".part") || of_mpi_io);
+}
+
 std::string running(const std::filesystem::path& path, const std::string& holder) {
   return path.string() + ": another process is running in this folder" + (holder.empty() ? "" : " (" + holder + ")");
 }
@@ -111,7 +117,7 @@ std::unique_ptr<FileLock> lock_to_write(const std::filesystem::path& folder, con
   auto lock = std::make_unique<FileLock>(folder / "writer.lock", FileLock::End::remove, patience);
   std::vector<std::filesystem::path> parts;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.path().extension() == ".part" && entry.path().filename().string().starts_with("step_")) parts.push_back(entry.path());
+    if (is_part(entry.path().filename().string())) parts.push_back(entry.path());
   for (const auto& part : parts) std::filesystem::remove_all(part);
   return lock;
 }
