@@ -1,4 +1,4 @@
-"""Environments of processes that meet an error of the system, or whose calls are counted: tests/support/fault.c says what there is."""
+"""Environments of processes that meet an error of the system, or whose calls are counted or written down: see tests/support/fault.c."""
 import functools
 import os
 import subprocess
@@ -22,7 +22,7 @@ def library(source="fault"):
 
 
 def fault(what, calls, path="", nth="1+", rank=None):
-    """The n-th of these calls ("read,write") meets `what` ("EIO", "SIGSTOP") in a rank, or in all, on files with `path` in their names."""
+    """The n-th of these calls ("read,write") meets `what` ("EIO", "SHORT", "SIGSTOP") in a rank, or in all, on files with `path` in their names."""
     variables = {"LD_PRELOAD": library(), "FAULT": what, "FAULT_CALL": calls, "FAULT_PATH": path, "FAULT_NTH": str(nth)}
     return variables if rank is None else variables | {"FAULT_RANK": str(rank)}
 
@@ -35,6 +35,26 @@ def wrong_product(nth, rank=0):
 def counting(file, path=""):
     """Counts the calls on files with `path` in their names; counts(file) reads them when the process has ended."""
     return {"LD_PRELOAD": library(), "COUNT_FILE": str(file), "COUNT_PATH": path}
+
+
+def tracing(file, path=""):
+    """Writes down what the processes do to files with `path` in their names; trace(file) reads it when they have ended."""
+    return {"LD_PRELOAD": library(), "TRACE_FILE": str(file), "TRACE_PATH": path}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as it began, in the order of all ranks' calls; "fsynced" is the end of an fsync."""
+    rank: int
+    thread: int
+    call: str
+    path: str
+
+
+def trace(file):
+    """What the processes of tracing(file) have done, in order."""
+    lines = (line.split(" ", 3) for line in Path(file).read_text().splitlines())
+    return [Call(int(rank), int(thread), call, path) for rank, thread, call, path in lines]
 
 
 @dataclass(frozen=True)
