@@ -1,65 +1,14 @@
 """experiments/run.py as a program: a made-up figure from a TOML and a draw function alone; kills; states; arrays; failures."""
 import json
-import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from a_figure import FIGURE, ROOT
-
-DRAW = '''"""Two lines."""
-import style
-
-
-def draw(table):
-    figure = style.page(3, table.spec.title, [table.spec.subtitle])
-    trunk = {"phase": "trunk"} if "phase" in table.spec.axes else {}
-    figure.add_subplot().plot(table.curves(average="lawa", rate="usual", **trunk).mean(axis=1))
-    return figure
-'''
-
-
-def other_figures(folder, names):
-    """What isn't copied: the project's own figures."""
-    return [name for name in names if name == "__pycache__" or (Path(folder) / name / "figure.toml").exists()]
-
-
-class Project:
-    """A copy of the project's Python with a figure of its own; the program is the one that is built."""
-
-    def __init__(self, root):
-        self.root = root
-        for folder in ("experiments", "analysis", "data"):
-            shutil.copytree(ROOT / folder, root / folder, ignore=other_figures)
-        (root / "build").symlink_to(ROOT / "build")
-        shutil.copy(ROOT / "README.md", root)
-        self.write(FIGURE)
-        (root / "analysis" / "made_up.py").write_text(DRAW)
-
-    def write(self, text, name="made_up"):
-        folder = self.root / "experiments" / name
-        folder.mkdir(exist_ok=True)
-        (folder / "figure.toml").write_text(text)
-
-    def command(self, *words):
-        return [sys.executable, str(self.root / "experiments" / "run.py"), "made_up", "--scale", "smoke", *map(str, words)]
-
-    def environment(self, out):
-        mine = {"LAWA_OUT": str(out), "OMPI_MCA_odls_base_sigkill_timeout": "0"}   # no waiting for the other ranks of a failed run
-        return {name: value for name, value in os.environ.items() if name not in ("LAWA_TEXT",)} | mine
-
-    def run(self, *words, out="out", code=0):
-        result = subprocess.run(self.command(*words), text=True, capture_output=True, timeout=200, env=self.environment(self.root / out))
-        assert result.returncode == code, result.stderr + result.stdout
-        return result
-
-    def file(self, name, out="out"):
-        return self.root / out / "smoke" / "made_up" / name
+from a_figure import FIGURE
+from a_project import Project, processes_with
 
 
 @pytest.fixture(scope="module")
@@ -68,19 +17,6 @@ def made(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("driver"))
     project.printed = project.run().stdout
     return project
-
-
-def processes_with(path):
-    """Command lines of living processes that name a path."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:   # it has ended
-            continue
-        if str(path) in words:
-            found.append(words)
-    return found
 
 
 def keys(project, *words):
@@ -154,31 +90,6 @@ def test_job_arrays_share_the_work_out_and_a_later_call_draws(made):
             shutil.rmtree(made.file("", "array"))
     made.run("--draw", out="array")
     assert made.file("data.csv", "array").read_bytes() == made.file("data.csv").read_bytes()
-
-
-def test_a_killed_driver_goes_on_to_the_same_table(made):
-    """SIGKILL at random moments, also while it collects and draws; the children end with it."""
-    draw = random.Random(int(os.environ.get("LAWA_SEED", "7")))
-    kills = 40 if os.environ.get("LAWA_FULL") else 10
-    shutil.rmtree(made.root / "killed", ignore_errors=True)
-    for number in range(kills):
-        process = subprocess.Popen(made.command(), env=made.environment(made.root / "killed"), stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
-        if number == kills - 1:   # in the end: everything is trained, it collects
-            subprocess.run(made.command("--only", "1/1000"), env=made.environment(made.root / "killed"), capture_output=True)
-            time.sleep(draw.uniform(0.4, 1.2))
-        else:
-            time.sleep(draw.uniform(0.3, 2.5))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    end = time.monotonic() + 20
-    while (left := processes_with(made.root / "killed")) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not left, "the runs of a killed driver end with it"
-    made.run(out="killed")
-    for name in ("data.csv", "verdicts.json", "figure.png", "figure.pdf"):
-        assert made.file(name, "killed").read_bytes() == made.file(name).read_bytes(), name
-    assert not list((made.root / "killed").rglob("*.part"))
 
 
 def test_two_drivers_share_the_work(made):

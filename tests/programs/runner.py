@@ -78,6 +78,21 @@ def session(leader):
     return members
 
 
+def rank_of(process):
+    """MPI's rank of a process; None where it has none, or has ended."""
+    try:
+        variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    return next((int(one.partition(b"=")[2]) for one in variables if one.startswith(b"OMPI_COMM_WORLD_RANK=")), None)
+
+
+def ranks_of(leader):
+    """{rank: process} of the living ranks that mpirun has started."""
+    found = {rank_of(process): process for process in session(leader.pid) if process != leader.pid}
+    return {rank: process for rank, process in found.items() if rank is not None}
+
+
 def kill(processes):
     """kill -9."""
     for process in processes:
