@@ -187,6 +187,44 @@ def sharding():
     return grid(["ranks", "memory a rank: optimizer", "full"], rows)
 
 
+def json_lines(*path):
+    """Of a file of results below tests/."""
+    return [json.loads(line) for line in ROOT.joinpath("tests", *path).read_text(encoding="utf-8").splitlines()]
+
+
+FAULTS = {   # words of the kinds in tests/fault/faults.jsonl, in ours
+    "kill -9 while a run trains": ", training", "kill -9 while it saves every step": ", saving", "kill -9 while checkpoints are averaged": ", averaging",
+    "kill -9 while a figure is made": ", making a figure", "every kill -9": "kill -9", "failing calls, plain writes": ", POSIX",
+    "failing calls, MPI-IO": ", MPI-IO", "a disk that fills": "a disk", "a folder that becomes read-only": "read-only", "4 KiB of a checkpoint flipped or cut off": "4 KiB",
+    "newest checkpoint damaged, run goes on": "the newest", "killed on N ranks, goes on with M": "N ranks", "a rank stopped for ever": "stopped",
+    "a host cut off from the network": "cut off"}
+
+
+def faults():
+    """tests/fault/faults.jsonl as a table: trials by the way to write, outcomes, and the rule of three."""
+    lines, rows = json_lines("fault", "faults.jsonl"), []
+    for name, word in [*FAULTS.items(), ("all", "")]:
+        some = [line for line in lines if word in line["kind"]]
+        trials = {way: sum(line["trials"] for line in some if line["writes"] == way) for way in ("asynchronous", "synchronous", "fsync off")}
+        outcomes = [sum(line[key] for line in some) for key in ("survived", "detected", "lost", "silent", "hangs")]
+        total = sum(line["trials"] for line in some)
+        if total > 0:
+            bound = f"{300 / total:.2g} %" if word and sum(outcomes[2:]) == 0 else ""   # all kinds together are no sample of anything
+            by_way = "any" if {line["writes"] for line in some} == {"any"} else " / ".join(f"{count:,}" for count in trials.values())
+            rows.append([name, f"{total:,}", by_way, *(f"{count:,}" for count in outcomes), bound])
+    header = ["fault", "trials", "asynchronous / synchronous / fsync off", "survived", "detected", "lost", "silent", "hung", "rate below"]
+    return grid(header, rows)
+
+
+def fsync():
+    """tests/fault/fsync.jsonl in a sentence."""
+    line = {line["asynchronous"]: line for line in json_lines("fault", "fsync.jsonl")}
+    def took(one):
+        return f"{1000 * one['seconds']:.0f} ms with fsync and {1000 * one['without']:.0f} ms without"
+    return (f"A save of {line[False]['bytes'] / 1e6:.0f} MB that is waited for took {took(line[False])} (medians of {line[False]['saves']}, beside other work\n"
+            f"on the same cores); from the beginning of an asynchronous one, beside the steps, to its names it was {took(line[True])}.")
+
+
 def printed(name):
     """tests/benchmark/<name>.txt: a command and the page that it printed."""
     return f"```text\n{(ROOT / 'tests' / 'benchmark' / name).with_suffix('.txt').read_text(encoding='utf-8')}```"
@@ -201,7 +239,7 @@ def doctor():
 
 
 SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "plan": plan, "doctor": doctor, "benchmark": benchmark, "phases": phases, "one rank": alone,
-            "threads": threads, "precision": precision, "averaging": averaging, "online": online, "sharding": sharding}
+            "threads": threads, "precision": precision, "averaging": averaging, "online": online, "sharding": sharding, "faults": faults, "fsync": fsync}
 
 
 def written(text):
