@@ -2,7 +2,7 @@
 # Sets up, builds and runs every test: bash tests/run.sh [--full]
 #
 #   --full   adds the tests labelled "long", all C++ tests once more under AddressSanitizer and UBSan, with 10,000 hostile inputs for each
-#            reader (their seed is printed), and those of several threads under ThreadSanitizer
+#            reader (their seed is printed), those of several threads under ThreadSanitizer, and the whole fault campaign
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 trap 'printf "\nstopped\n" >&2; exit 130' INT TERM
@@ -54,6 +54,10 @@ else
   run_ctest cpu --label-exclude '^long$' || failed=yes
 fi
 run_pytest || failed=yes
+if [[ $full == yes ]]; then
+  printf 'tests: faults, thousands\n' >&2
+  "$python" tests/fault/campaign.py --full --table "$reports/faults.jsonl" || failed=yes
+fi
 
 # The closing line counts from the reports, so that it can't claim tests that didn't run.
 "$python" - "$reports" "$(clock $SECONDS)" "$failed" <<'END'
