@@ -39,7 +39,7 @@ Places places_in(const SafetensorsModel& model, const std::vector<HuggingFaceTen
 
 /// True where a folder's config.json is of this very model.
 bool is_of_model(const fs::path& config, const Json& of_model) {
-  const Json json = Json::parse(read_file(config), nullptr, false);
+  const Json json = json_or_null(read_file(config));
   try {
     const ModelConfig found = read_hugging_face_config(json, config.string());
     return hugging_face_config(found, NumberFormat::float32) == of_model;

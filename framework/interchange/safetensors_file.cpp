@@ -24,7 +24,7 @@ const std::string no_digest(32, '0');
 bool is_float(const TensorEntry& tensor) { return tensor.format().has_value(); }
 
 std::string what(const TensorEntry& tensor) {  // as average/tensors.cpp says it of those that are averaged
-  return (is_float(tensor) ? name_of(*tensor.format()) : tensor.dtype) + (" " + Json(tensor.shape).dump());
+  return concat(is_float(tensor) ? name_of(*tensor.format()) : tensor.dtype, " ", Json(tensor.shape).dump());
 }
 
 /// f(bytes) for the pieces of a file's range.

@@ -137,7 +137,7 @@ Outcome outcome_of(const TrainConfig& config, const Communicator& comm, const Pa
     outcome.losses.push_back(result.loss);
     outcome.norms.push_back(result.grad_norm);
   }
-  EXPECT_TRUE(trainer.next_step_is_finite());
+  EXPECT_FALSE(trainer.next_step_is_not_finite().has_value());
   outcome.weights = values(trainer.weights());
   return outcome;
 }

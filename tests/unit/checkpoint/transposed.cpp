@@ -49,10 +49,10 @@ TYPED_TEST(Transposed, EveryRunIsRead) {
   const auto stored = this->numbers(1);
   this->file.write(this->offset, std::as_bytes(std::span(stored)));
   auto wanted = this->transposed(stored);
-  const ByteFile file(this->folder / "m", ByteFile::Mode::read);
+  const ByteFile reading(this->folder / "m", ByteFile::Mode::read);
   for_each_run(std::ssize(wanted), [&](Range range) {
     std::vector<TypeParam> found(static_cast<size_t>(range.size()));
-    read_transposed(file, this->run(range), std::as_writable_bytes(std::span(found)));
+    read_transposed(reading, this->run(range), std::as_writable_bytes(std::span(found)));
     EXPECT_TRUE(std::ranges::equal(found, this->part(wanted, range))) << range.begin << " " << range.end;
   });
 }
@@ -61,9 +61,9 @@ TYPED_TEST(Transposed, EveryRunIsWrittenAndNothingElse) {
   const auto before = this->numbers(1), stored = this->numbers(100);
   auto expected = this->transposed(before), wanted = this->transposed(stored);
   for_each_run(std::ssize(wanted), [&](Range range) {
-    const ByteFile file(this->folder / "new", ByteFile::Mode::create);
-    file.write(this->offset, std::as_bytes(std::span(before)));
-    write_transposed(file, this->run(range), std::as_bytes(this->part(wanted, range)));
+    const ByteFile created(this->folder / "new", ByteFile::Mode::create);
+    created.write(this->offset, std::as_bytes(std::span(before)));
+    write_transposed(created, this->run(range), std::as_bytes(this->part(wanted, range)));
     auto now = expected;
     std::ranges::copy(this->part(wanted, range), now.begin() + range.begin);
     std::vector<TypeParam> found(now.size());

@@ -70,7 +70,9 @@ TEST(Watchdog, SaysOnAllRanksThatNothingGoesOn) {
     MPI_Barrier(MPI_COMM_WORLD);
   }
   ASSERT_FALSE(words.all().empty());
-  if (rank_of(MPI_COMM_WORLD) == 0) EXPECT_THAT(words.all()[0], HasSubstr("nothing has gone on for"));
+  if (rank_of(MPI_COMM_WORLD) == 0) {
+    EXPECT_THAT(words.all()[0], HasSubstr("nothing has gone on for"));
+  }
 }
 
 }  // namespace
