@@ -28,17 +28,6 @@ void visit(ModelKeys& c, Visitor&& v) {
 
 std::string text_of(const std::vector<int64_t>& shape) { return Json(shape).dump(); }
 
-Json read_json(const fs::path& path) {
-  constexpr int deepest = 100;
-  const auto check_depth = [&](int depth, Json::parse_event_t, const Json&) {
-    LAWA_CHECK(depth <= deepest, path.string(), ": isn't a config: its lists are nested more than ", deepest, " deep");
-    return true;
-  };
-  const Json json = Json::parse(read_file(path), check_depth, false);
-  LAWA_CHECK(!json.is_discarded(), path.string(), ": isn't JSON");
-  return json;
-}
-
 /// The tensors of an opened folder or file by their names without a prefix, as they are taken for those of a model.
 class FoundTensors {
  public:
@@ -199,7 +188,7 @@ PlacedFile open_model(const fs::path& path) {
   if (!format.by_tensor) return file;
   const fs::path config = config_of(path);
   LAWA_CHECK(fs::exists(config), path.string(), ": doesn't say which model it is of: there is no config.json beside the weights", piece_hint(path));
-  const ModelConfig model = read_hugging_face_config(read_json(config), config.string());
+  const ModelConfig model = read_hugging_face_config(parsed_json(read_file(config), config.string() + ": isn't a config"), config.string());
   Places places = places_of(file, model);
   file.header.table = model_parameters(model);
   file.header.config = dump_config(ModelKeys{model});

@@ -11,6 +11,7 @@ Each of the tiny random models (tests/programs/hugging_face_models.py) is made a
 One JSON line each; the last says which versions these were.
 """
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -101,7 +102,8 @@ def nanogpt(bias):
                 vocab_size=config["vocab_size"], dropout=0.0)
     name = f"nanogpt_{'with' if bias else 'without'}_biases"
     torch.save({"model": state, "model_args": args, "iter_num": 5, "best_val_loss": torch.tensor(1.0), "config": {"out_dir": "out"}}, f"{name}.pt")
-    assert convert_nanogpt.main([f"{name}.pt", name]) == 0
+    with contextlib.redirect_stdout(sys.stderr):
+        assert convert_nanogpt.main([f"{name}.pt", name]) == 0
     found, _ = read_model(Path(name))
     same = all((found[key][1] == array).all() for key, array in tensors.items())
     loss, _ = loss_and_logits(load(name), np.fromfile("val.bin", "<u2"), config["n_positions"])

@@ -83,7 +83,7 @@ def test_help_explains_every_key(place, command):
     elif command == "evaluate":
         averaging = {f"averaging.{key}" for key in ("scheme", "window", "stride", "at", "first", "last", "beta", "curve", "weights",
                                                     "any_run", "order", "precision", "allow_nonfinite")}
-        assert keys(help).keys() == {key for key in config if key.startswith("data.")} | {"memory_budget"} | averaging
+        assert keys(help).keys() == {key for key in config if key.startswith("data.")} | {"memory_budget", "sharding"} | averaging
     elif command in ("import", "export"):
         assert keys(help).keys() == {"import": {"import.precision", "import.step"},
                                      "export": {"export.precision", "export.max_shard_size", "export.companions"}}[command]
