@@ -38,7 +38,7 @@ std::vector<std::string> valid_inputs() {
 
 std::vector<std::string> hostile_inputs() {
   std::string lines;
-  for (int i = 0; i < 10'000; ++i) lines += "a" + std::to_string(i) + "=1\n";
+  for (int i = 0; i < 10'000; ++i) lines += concat("a", i, "=1\n");
   return {enough + repeated("a.", 100'000) + "a = 1",
           enough + "[" + repeated("a.", 100'000) + "a]",
           enough + between_files + repeated("a.", 100'000) + "a=1",

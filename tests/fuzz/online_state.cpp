@@ -40,7 +40,7 @@ std::vector<std::string> hostile_inputs() {
   const auto with_members = [](const std::string& members) {
     return R"x({"lawa(k=3,nu=2)": {"snapshots": 3, "oldest": 2, "newest": 6, "members": )x" + members + "}}";
   };
-  return {with_members(nested_lists(100'000)), with_members("[]"), with_members("[2]"), with_members("[" + repeated("2,", 50'000) + "2]"), nested_lists(100'000)};
+  return {with_members(nested_lists(100'000)), with_members("[]"), with_members("[2]"), with_members(concat("[", repeated("2,", 50'000), "2]")), nested_lists(100'000)};
 }
 
 }  // namespace lawa::fuzz

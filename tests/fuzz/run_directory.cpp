@@ -10,7 +10,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lawa;
   fuzz::start_ranks();
   static const Communicator comm = Communicator::world();
-  static const TrainConfig config{.stop = {.patience = 1}};
+  static const TrainConfig config = [] {
+    TrainConfig stops;
+    stops.stop.patience = 1;
+    return stops;
+  }();
   const auto files = fuzz::files_of(fuzz::text_of(data, size), 2);
   const auto run = fuzz::folder() / "run";
   std::filesystem::remove_all(run);
