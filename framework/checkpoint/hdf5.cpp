@@ -91,9 +91,10 @@ Handle text_type(const std::string& path, size_t length) {
 
 Handle scalar(const std::string& path) { return {LAWA_H5(path, H5Screate(H5S_SCALAR)), H5Sclose}; }
 
-/// The length of a stored fixed-length string. Errors: the whole file isn't as long.
-size_t text_length(hid_t file, const std::string& path, const char* name, hid_t type) {
+/// The length of a fixed-length string that `object` holds, a file or a group. Errors: the whole file isn't as long.
+size_t text_length(hid_t object, const std::string& path, const char* name, hid_t type) {
   LAWA_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0, path, ": ", name, " is not a text of fixed length");
+  const Handle file(LAWA_H5(path, H5Iget_file_id(object)), H5Fclose);
   hsize_t bytes = 0;
   LAWA_H5(path, H5Fget_filesize(file, &bytes));
   const size_t length = H5Tget_size(type);
