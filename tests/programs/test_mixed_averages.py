@@ -150,7 +150,7 @@ def test_a_blend_is_of_its_own_step_only(place):
 def test_lines_say_what_was_evaluated(mixed):
     lines = {line["model"]: line for line in evaluations() if line["step"] == 60}
     timed = {"kind", "step", "model", "loss", "tune_loss", "report_loss", "seconds"}
-    tokens = {"validation_tokens": lines["plain"]["validation_tokens"], "trained_tokens": 60 * 8 * 32}
+    tokens = {name: lines["plain"][name] for name in ("validation_tokens", "validation_digest")} | {"trained_tokens": 60 * 8 * 32}
 
     def said(model):
         return {key: value for key, value in lines[model].items() if key not in timed}
