@@ -179,6 +179,16 @@ def online():
             f"({1000 * line['seconds_without']:.1f} ms, the median of {line['steps']} steps each).")
 
 
+def saves():
+    """tests/benchmark/saves.jsonl in a sentence."""
+    lines = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "saves.jsonl").read_text().splitlines()]
+    stall = {(line["every_steps"], line["saves"]): f"{100 * line['stall']:.1f} %" for line in lines}
+    step = {line["every_steps"]: line["step_seconds"] for line in lines if line["saves"] == "none"}
+    return (f"With 10 million parameters and steps of {step[50]:.2f} s, saves every 50 steps hold training up for {stall[50, 'asynchronous']} of the time\n"
+            f"({stall[50, 'synchronous']} where each is waited for), and saves at every step, which the disk has to keep up with, for "
+            f"{stall[1, 'asynchronous']} ({stall[1, 'synchronous']}).")
+
+
 def sharding():
     """tests/benchmark/sharding.jsonl as a table."""
     lines = [json.loads(line) for line in (ROOT / "tests" / "benchmark" / "sharding.jsonl").read_text().splitlines()]
@@ -239,7 +249,7 @@ def doctor():
 
 
 SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "plan": plan, "doctor": doctor, "benchmark": benchmark, "phases": phases, "one rank": alone,
-            "threads": threads, "precision": precision, "averaging": averaging, "online": online, "sharding": sharding, "faults": faults, "fsync": fsync}
+            "threads": threads, "precision": precision, "averaging": averaging, "online": online, "sharding": sharding, "faults": faults, "fsync": fsync, "saves": saves}
 
 
 def written(text):
