@@ -185,7 +185,7 @@ def saves():
     stall = {(line["every_steps"], line["saves"]): f"{100 * line['stall']:.1f} %" for line in lines}
     step = {line["every_steps"]: line["step_seconds"] for line in lines if line["saves"] == "none"}
     return (f"With 10 million parameters and steps of {step[50]:.2f} s, saves every 50 steps hold training up for {stall[50, 'asynchronous']} of the time\n"
-            f"({stall[50, 'synchronous']} where each is waited for), and saves at every step, which the disk has to keep up with, for "
+            f"({stall[50, 'synchronous']} where each is waited for), and saves at every step for "
             f"{stall[1, 'asynchronous']} ({stall[1, 'synchronous']}).")
 
 
