@@ -21,6 +21,7 @@
 
 #include "core/activity.hpp"
 #include "core/byte_file.hpp"
+#include "core/host_name.hpp"
 #include "core/error.hpp"
 #include "core/timer.hpp"
 
@@ -165,7 +166,7 @@ Watchdog::Watchdog(MPI_Comm comm, double seconds, std::function<void(const std::
   MPI_Bcast(&seconds_, 1, MPI_DOUBLE, 0, comm);  // launchers don't give the environment to every host
   if (size == 1 || seconds_ == 0) return;
   std::array<char, 64> host{};
-  ::gethostname(host.data(), host.size() - 1);
+  host_name().copy(host.data(), host.size() - 1);
   std::vector<std::array<char, 64>> hosts(static_cast<size_t>(size));
   MPI_Allgather(host.data(), 64, MPI_CHAR, hosts.data(), 64, MPI_CHAR, comm);
   for (const auto& name : hosts) hosts_.emplace_back(name.data());

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "core/median.hpp"
 #include "doctor/hosts.hpp"
 #include "doctor/trial_checkpoint.hpp"
 #include "doctor/words.hpp"
@@ -140,12 +141,11 @@ void judge_products(const Facts& facts, const Thresholds& thresholds, Findings& 
   if (slowest == rates.end()) return;
   const double slow = *slowest;
   const auto place = slowest - rates.begin();
-  std::ranges::nth_element(rates, rates.begin() + std::ssize(rates) / 2);
-  const double median = rates[rates.size() / 2];
-  if (slow < fair_share * median)
+  const double middle = median(rates);
+  if (slow < fair_share * middle)
     out.warning("slow_rank", "every step waits for it: leave its host out (srun --exclude=HOST), or see what else runs there", "rank ",
                 place, " on ", at(facts, place).host, " multiplies at ", std::lround(slow / 1e9), " GFLOP/s, the median rank at ",
-                std::lround(median / 1e9));
+                std::lround(middle / 1e9));
 }
 
 // ---- GPUs ---------------------------------------------------------------------------------------------------------------------

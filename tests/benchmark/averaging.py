@@ -53,6 +53,22 @@ torch.save({name: (value / len(files)).float() for name, value in total.items()}
 """
 
 
+def folder_of(doc):
+    """The folder that the command line names, made."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def random_tokens(folder):
+    """A file of a million random bytes as tokens, in the folder."""
+    tokens = folder / "tokens.bin"
+    np.random.default_rng(1).integers(0, 256, 1 << 20).astype("<u2").tofile(tokens)
+    return tokens
+
+
 def lawa(*words):
     subprocess.run(["mpirun", "-np", str(RANKS), PROGRAM, *map(str, words)], env=ENVIRONMENT, check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
@@ -144,10 +160,7 @@ def remove_outputs(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder_of(__doc__)
     files = make_checkpoints(folder, "run", 5, 50257)
     torch_files = to_torch(files)
     many = make_checkpoints(folder, "many", 60, 256, "model.layers=6", "model.heads=6", "model.channels=384", "model.context=64",

@@ -5,14 +5,11 @@ Trains the quickstart's model on two ranks with 8,192 tokens a step, without ave
 five steps) and one EMA (every step), in turn. One JSON line on stdout: the median seconds of a step of each, over all runs, and
 their ratio. Evaluation isn't part of a step.
 """
-import argparse
 import json
 import shutil
 import statistics
-from pathlib import Path
 
-import numpy as np
-from averaging import RANKS, ROOT, lawa
+from averaging import RANKS, ROOT, folder_of, lawa, random_tokens
 
 RUNS, STEPS, SKIPPED = 5, 60, 5
 AVERAGES = 'averages=[{scheme="lawa", window=5, stride=5}, {scheme="ema", beta=0.99}]'
@@ -29,12 +26,8 @@ def steps(folder, tokens, *keys):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    tokens = folder / "tokens.bin"
-    np.random.default_rng(1).integers(0, 256, 1 << 20).astype("<u2").tofile(tokens)
+    folder = folder_of(__doc__)
+    tokens = random_tokens(folder)
     without, with_averages = [], []
     for _ in range(RUNS):
         without += steps(folder, tokens)

@@ -10,14 +10,11 @@ and every step, with fsync, in turn. One JSON line on stdout for each, medians o
 
 The save of the last step, which every run waits for, isn't counted.
 """
-import argparse
 import json
 import shutil
 import statistics
-from pathlib import Path
 
-import numpy as np
-from averaging import RANKS, ROOT, lawa
+from averaging import RANKS, ROOT, folder_of, lawa, random_tokens
 
 RUNS = 2
 STEPS = {50: 150, 1: 30}  # of a run that saves so often
@@ -43,12 +40,8 @@ def train(folder, tokens, every, way):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    tokens = folder / "tokens.bin"
-    np.random.default_rng(1).integers(0, 256, 1 << 20).astype("<u2").tofile(tokens)
+    folder = folder_of(__doc__)
+    tokens = random_tokens(folder)
     for every in STEPS:
         runs = {way: [] for way in WAYS}
         for _ in range(RUNS):

@@ -5,15 +5,13 @@ Trains a model of 24 layers and 44 million parameters for some steps, with shard
 One JSON line on stdout for each: the peak memory of the largest rank, what `lawa plan` says of it, and whether the losses are those of
 the other sharding, to the bit. Where a rank is alone there is nothing to share out.
 """
-import argparse
 import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import numpy as np
-from averaging import ENVIRONMENT, PROGRAM
+from averaging import ENVIRONMENT, PROGRAM, folder_of, random_tokens
 
 RANKS = (1, 2, 3, 5, 8)
 MODEL = ("model.layers=24", "model.heads=6", "model.channels=384", "model.context=64", "model.vocabulary=256", "batch.global_sequences=8",
@@ -40,12 +38,8 @@ def measure(sharding, ranks):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(folder)
-    np.random.default_rng(1).integers(0, 256, 1 << 16).astype("<u2").tofile("tokens.bin")
+    os.chdir(folder_of(__doc__))
+    random_tokens(Path())
     for ranks in RANKS:
         losses = {}
         for sharding in ("optimizer", "full"):
