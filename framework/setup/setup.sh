@@ -3,8 +3,9 @@
 #
 # Debian, Ubuntu, as root or with sudo: installs what is missing with apt, nothing else. Elsewhere (or with
 # LAWA_SETUP=check): looks for each tool, names what is missing and how to get it, and exits with 1.
-# When all is there it takes well under a second. With `tests` a Slurm is installed too where apt has it, 3 MB; without a slurm.conf its
-# daemons don't start as services (munged, which it authenticates with, does), and its tests are skipped where it isn't there.
+# When all is there it takes well under a second. With `tests` a Slurm (3 MB) and iproute2 are installed too where apt has them; without a
+# slurm.conf Slurm's daemons don't start as services (munged, which it authenticates with, does), and tests are skipped where what they
+# need isn't there.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 here=framework/setup
@@ -17,7 +18,7 @@ packages=(
 )
 # Not in every release: without the first the build fetches Kokkos itself, and either of the others is enough.
 optional_packages=(libtrilinos-kokkos-dev libopenblas-openmp-dev libdnnl-dev)
-slurm_packages=(slurmctld slurmd munge)   # only for tests/slurm
+test_packages=(slurmctld slurmd munge iproute2)   # only for tests: a Slurm, and hosts that are cut off from each other
 
 # ---- by package -----------------------------------------------------------------------------------------------------------
 
@@ -77,9 +78,9 @@ install_missing() {
 
 # install_slurm: where that isn't possible, or a cluster's Slurm is there, nothing is lost but its tests.
 install_slurm() {
-  [[ ! -e /etc/slurm/slurm.conf && -n $(missing "${slurm_packages[@]}") ]] && can_become_root || return 0
+  [[ ! -e /etc/slurm/slurm.conf && -n $(missing "${test_packages[@]}") ]] && can_become_root || return 0
   printf 'setup: installing a Slurm for its tests\n' >&2
-  (apt update && apt install --no-install-recommends "${slurm_packages[@]}") || printf 'setup: there is no Slurm; its tests will be skipped\n' >&2
+  (apt update && apt install --no-install-recommends "${test_packages[@]}") || printf 'setup: there is no Slurm; its tests will be skipped\n' >&2
 }
 
 # ---- by trying --------------------------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ class TwoHosts:
                 self.ip("-n", name, "address", "add", f"{address}/24", "dev", link)
                 self.ip("-n", name, "link", "set", link, "up")
                 self.ip("-n", name, "link", "set", "lo", "up")
+        except FileNotFoundError:   # no ip
+            raise NoNamespaces from None
         except (OSError, subprocess.CalledProcessError):
             self.__exit__()
             raise NoNamespaces from None
