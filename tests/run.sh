@@ -2,7 +2,8 @@
 # Sets up, builds and runs every test: bash tests/run.sh [--full]
 #
 #   --full   adds the tests labelled "long", all C++ tests once more under AddressSanitizer and UBSan, with 10,000 hostile inputs for each
-#            reader (their seed is printed), those of several threads under ThreadSanitizer, and the whole fault campaign
+#            reader (their seed is printed), those of several threads under ThreadSanitizer, those of kernels in the form that devices
+#            run, and the whole fault campaign
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 trap 'printf "\nstopped\n" >&2; exit 130' INT TERM
@@ -23,7 +24,10 @@ rm -rf "$reports"
 mkdir -p "$reports"
 
 # run_ctest PRESET [OPTION...]: the C++ tests of a preset, two processes at a time (a test of 3 ranks counts as 3).
-declare -A targets=([tsan]=threads_tests)   # a preset that has only some of them
+declare -A targets=(   # of a preset that has only some of them
+  [tsan]=threads_tests
+  [team]='test_tensor test_ops test_optim test_model test_parity test_training_step'
+)
 run_ctest() {
   printf 'tests: C++, preset %s\n' "$1" >&2
   bash framework/setup/build.sh "$1" ${targets[$1]:-} || return 1   # this function runs where set -e does not reach
@@ -50,6 +54,7 @@ if [[ $full == yes ]]; then
   printf 'tests: hostile inputs, seed %s\n' "$LAWA_FUZZ_SEED" >&2
   run_ctest debug || failed=yes
   run_ctest tsan || failed=yes
+  run_ctest team || failed=yes
 else
   run_ctest cpu --label-exclude '^long$' || failed=yes
 fi

@@ -3,28 +3,23 @@
 #include <algorithm>
 
 #include "average/exact_mean.hpp"
+#include "tensor/loops.hpp"
 
 namespace lawa {
 namespace {
 
-constexpr int64_t chunk = 4096;  // elements of one work item
 constexpr int64_t largest_step = 1'000'000'000'000'000'000;  // names of files have no room for more
 
 /// sum = keep * sum + add * x, in float64.
 void accumulate(const Exec& exec, const Vector<double>& sum, double keep, double add, const Vector<float>& x) {
-  const int64_t n = rows(sum);
-  Kokkos::parallel_for("lawa::online_average", over(exec, (n + chunk - 1) / chunk), KOKKOS_LAMBDA(int64_t item) {
-    const int64_t from = item * chunk, to = from + chunk < n ? from + chunk : n;
-    double* const s = sum.data();
-    const float* const values = x.data();
-#pragma omp simd
-    for (int64_t i = from; i < to; ++i) s[i] = keep * s[i] + add * static_cast<double>(values[i]);
-  });
+  double* const s = sum.data();
+  const float* const values = x.data();
+  for_elements("lawa::online_average", exec, {0, rows(sum)}, KOKKOS_LAMBDA(int64_t i) { s[i] = keep * s[i] + add * static_cast<double>(values[i]); });
 }
 
 /// out = sum / count, rounded once.
 void divide(const Exec& exec, const Vector<double>& sum, double count, const Vector<float>& out) {
-  Kokkos::parallel_for("lawa::online_mean", over(exec, rows(sum)), KOKKOS_LAMBDA(int64_t i) {
+  for_elements("lawa::online_mean", exec, {0, rows(sum)}, KOKKOS_LAMBDA(int64_t i) {
     out(static_cast<size_t>(i)) = static_cast<float>(sum(static_cast<size_t>(i)) / count);
   });
 }
@@ -182,7 +177,7 @@ Json OnlineAverages::restore(const Json& description, const std::function<void(c
 }
 
 void blend(const Exec& exec, double lambda, const Vector<float>& plain, const Vector<float>& average) {
-  Kokkos::parallel_for("lawa::blend", over(exec, rows(average)), KOKKOS_LAMBDA(int64_t n) {
+  for_elements("lawa::blend", exec, {0, rows(average)}, KOKKOS_LAMBDA(int64_t n) {
     const auto i = static_cast<size_t>(n);
     const auto theta = static_cast<double>(plain(i));
     average(i) = static_cast<float>(theta + lambda * (static_cast<double>(average(i)) - theta));

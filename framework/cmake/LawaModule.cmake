@@ -39,7 +39,9 @@ function(lawa_test name)
   add_executable(test_${name} ${T_SOURCES})
   list(TRANSFORM T_MODULES PREPEND lawa_)
   target_link_libraries(test_${name} PRIVATE lawa_test_support ${T_MODULES})
-  target_compile_options(test_${name} PRIVATE -O1)   # what is measured and compared is in the libraries
+  if(NOT LAWA_DEVICE STREQUAL "cuda")   # nvcc takes one level of optimisation
+    target_compile_options(test_${name} PRIVATE -O1)   # what is measured and compared is in the libraries
+  endif()
   lawa_precompiled(test_${name} lawa_test_support)
   set_target_properties(test_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   if(T_LABEL)   # the target threads_tests builds those of the label "threads"

@@ -5,6 +5,7 @@ option(LAWA_PRECOMPILED "Parse the libraries' headers once; off: every file is h
 option(LAWA_REQUIRE_CUDA "Stop unless Kokkos has its CUDA backend" OFF)
 set(LAWA_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (e.g. address,undefined)")
 set(LAWA_GEMM "" CACHE STRING "Matrix products on the CPU: onednn or blas (empty: the first that is installed)")
+set(LAWA_LOOPS "" CACHE STRING "Form of the kernels' loops: host or team (empty: team on a device; team on a CPU is how devices' kernels are tested)")
 
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)

@@ -1,6 +1,6 @@
-#include "ops/column_sums.hpp"
 #include "ops/gemm.hpp"
 #include "ops/ops.hpp"
+#include "tensor/loops.hpp"
 
 namespace lawa {
 
@@ -9,12 +9,9 @@ void affine(const Exec& exec, const Matrix<S>& x, const Affine<S>& p, const Matr
   gemm(exec, 1, block(x), Transpose::no, block(p.weight), Transpose::yes, 0, block(y));
   if (rows(p.bias) == 0) return;
   const Vector<S> bias = p.bias;
-  Kokkos::parallel_for("lawa::bias", over(exec, rows(y)), KOKKOS_LAMBDA(int64_t n) {
-    const int64_t width = columns(y);
+  for_rows("lawa::bias", exec, rows(y), columns(y), KOKKOS_LAMBDA(const Row& row, int64_t n) {
     Out* const yn = &y(n, 0);
-    const S* const b = bias.data();
-#pragma omp simd
-    for (int64_t o = 0; o < width; ++o) yn[o] = yn[o] + b[o];
+    row.assign(columns(y), yn, [&](int64_t o) { return yn[o] + bias(o); });
   });
 }
 

@@ -1,57 +1,38 @@
 #include "ops/ops.hpp"
-#include "tensor/math.hpp"
+#include "tensor/loops.hpp"
 
 namespace lawa {
 namespace {
 
-/// The largest number of a row.
-KOKKOS_INLINE_FUNCTION float largest(const float* z, int64_t n) {
-  float top = z[0];
-#pragma omp simd reduction(max : top)
-  for (int64_t v = 0; v < n; ++v) top = larger(top, z[v]);
-  return top;
-}
-
-/// -log softmax(z)[target] from z[target], the largest z and the sum of exp(z - largest).
-KOKKOS_INLINE_FUNCTION double negative_log(float target, float top, float sum) {
-  return logarithm(static_cast<double>(sum)) + static_cast<double>(top) - static_cast<double>(target);
+/// -log softmax(z)[target] from z[target].
+KOKKOS_INLINE_FUNCTION double negative_log(float target, const SoftmaxSum& row) {
+  return logarithm(static_cast<double>(row.sum)) + static_cast<double>(row.top) - static_cast<double>(target);
 }
 
 }  // namespace
 
 double cross_entropy(const Exec& exec, const Matrix<float>& z, const Tokens& targets) {
-  double loss = 0;
-  Kokkos::parallel_reduce("lawa::cross_entropy", over(exec, rows(z)), KOKKOS_LAMBDA(int64_t n, double& total) {
-    const int64_t V = columns(z);
+  const int64_t V = columns(z);
+  return sum_rows("lawa::cross_entropy", exec, rows(z), V, KOKKOS_LAMBDA(const Row& row, int64_t n) -> double {
     const float* const zn = &z(n, 0);
-    const float top = largest(zn, V);
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t v = 0; v < V; ++v) sum += exponential(zn[v] - top);
-    total += negative_log(zn[targets(n)], top, sum);
-  }, loss);
-  return loss;
+    return negative_log(zn[targets(n)], row.softmax_sum(V, [&](int64_t v) { return zn[v]; }));
+  });
 }
 
+// z is read before dz, which may be the same memory, is written: the softmax's sum needs all of the row.
 template <class S>
 double cross_entropy_backward(const Exec& exec, const Matrix<float>& z, const Tokens& targets, double scale, const Matrix<S>& dz) {
+  const int64_t V = columns(z);
   const auto step = static_cast<float>(scale);
-  double loss = 0;
-  Kokkos::parallel_reduce("lawa::cross_entropy_backward", over(exec, rows(z)), KOKKOS_LAMBDA(int64_t n, double& total) {
-    const int64_t V = columns(z);
-    float* const zn = &z(n, 0);
-    S* const dzn = &dz(n, 0);
-    const float top = largest(zn, V), target = zn[targets(n)];
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t v = 0; v < V; ++v) sum += zn[v] = exponential(zn[v] - top);
-    const float factor = step / sum, at_target = zn[targets(n)] * factor - step;
-#pragma omp simd
-    for (int64_t v = 0; v < V; ++v) dzn[v] = zn[v] * factor;
-    dzn[targets(n)] = at_target;
-    total += negative_log(target, top, sum);
-  }, loss);
-  return loss;
+  return sum_rows("lawa::cross_entropy_backward", exec, rows(z), V, KOKKOS_LAMBDA(const Row& row, int64_t n) -> double {
+    const float* const zn = &z(n, 0);
+    const int64_t target = targets(n);
+    const float at_target = zn[target];
+    const SoftmaxSum softmax = row.softmax_sum(V, [&](int64_t v) { return zn[v]; });
+    const float factor = step / softmax.sum;
+    row.assign(V, &dz(n, 0), [&](int64_t v) { return exponential(zn[v] - softmax.top) * factor - (v == target ? step : 0); });
+    return negative_log(at_target, softmax);
+  });
 }
 
 template double cross_entropy_backward(const Exec&, const Matrix<float>&, const Tokens&, double, const Matrix<float>&);

@@ -1,22 +1,20 @@
 #include "ops/ops.hpp"
-#include "tensor/math.hpp"
+#include "tensor/loops.hpp"
 
 namespace lawa {
 namespace {
 
-/// y[i] = f(a[i], b[i]), a row at a time so that the inner loop becomes vector instructions.
+/// y[i] = f(a[i], b[i])
 template <class S, class F>
 void map(const char* name, const Exec& exec, const Matrix<S>& a, const Matrix<S>& b, const Matrix<S>& y, const F& f) {
   const int64_t width = columns(y);
   const S* const as = a.data();
   const S* const bs = b.data();
   S* const ys = y.data();
-  Kokkos::parallel_for(name, over(exec, rows(y)), KOKKOS_LAMBDA(int64_t n) {
+  for_rows(name, exec, rows(y), width, KOKKOS_LAMBDA(const Row& row, int64_t n) {
     const S* const an = as + n * width;
     const S* const bn = bs + n * width;
-    S* const yn = ys + n * width;
-#pragma omp simd
-    for (int64_t c = 0; c < width; ++c) yn[c] = f(an[c], bn[c]);
+    row.assign(width, ys + n * width, [&](int64_t c) { return f(an[c], bn[c]); });
   });
 }
 
@@ -26,14 +24,13 @@ void biased_map(const char* name, const Exec& exec, const Vector<S>& bias, const
   if (rows(bias) == 0) return map(name, exec, x, x, y, KOKKOS_LAMBDA(float a, float) { return f(a); });
   const int64_t width = columns(y);
   const S* const b = bias.data();
-  Kokkos::parallel_for(name, over(exec, rows(y)), KOKKOS_LAMBDA(int64_t n) {
+  for_rows(name, exec, rows(y), width, KOKKOS_LAMBDA(const Row& row, int64_t n) {
     S* const xn = &x(n, 0);
     S* const yn = &y(n, 0);
-#pragma omp simd
-    for (int64_t c = 0; c < width; ++c) {
+    row.each(width, [&](int64_t c) {
       xn[c] = xn[c] + b[c];
       yn[c] = f(xn[c]);
-    }
+    });
   });
 }
 

@@ -1,4 +1,5 @@
 #include "ops/ops.hpp"
+#include "tensor/loops.hpp"
 
 namespace lawa {
 
@@ -6,47 +7,17 @@ template <class S>
 void embed(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<S>& wte, const Matrix<S>& wpe,
            const Matrix<float>& x) {
   const bool learned = rows(wpe) > 0;
-  Kokkos::parallel_for("lawa::embed", over(exec, rows(x)), KOKKOS_LAMBDA(int64_t n) {
+  for_rows("lawa::embed", exec, rows(x), columns(x), KOKKOS_LAMBDA(const Row& row, int64_t n) {
     const int64_t C = columns(x);
     const S* const token = &wte(ids(n), 0);
     const S* const position = learned ? &wpe(n % sequence_length, 0) : nullptr;
     float* const xn = &x(n, 0);
-    if (learned)
-#pragma omp simd
-      for (int64_t c = 0; c < C; ++c) xn[c] = token[c] + position[c];
-    else
-#pragma omp simd
-      for (int64_t c = 0; c < C; ++c) xn[c] = token[c];
+    if (learned) row.assign(C, xn, [&](int64_t c) { return token[c] + position[c]; });
+    else row.assign(C, xn, [&](int64_t c) -> float { return token[c]; });
   });
 }
 
 template void embed(const Exec&, const Tokens&, int64_t, const Matrix<float>&, const Matrix<float>&, const Matrix<float>&);
 template void embed(const Exec&, const Tokens&, int64_t, const Matrix<bf16>&, const Matrix<bf16>&, const Matrix<float>&);
-
-// Several rows may add into one row of dwte: each work item owns a few channels of all rows and adds in the rows' order.
-void embed_backward(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<float>& dx,
-                    const Matrix<float>& dwte, const Matrix<float>& dwpe) {
-  constexpr int64_t width = 64;
-  const int64_t C = columns(dx), N = rows(dx);
-  const bool learned = rows(dwpe) > 0;
-  Kokkos::parallel_for("lawa::embed_backward", over(exec, (C + width - 1) / width), KOKKOS_LAMBDA(int64_t chunk) {
-    const int64_t begin = chunk * width;
-    const int64_t count = C - begin < width ? C - begin : width;
-    for (int64_t n = 0; n < N; ++n) {
-      const float* const from = &dx(n, begin);
-      float* const token = &dwte(ids(n), begin);
-      float* const position = learned ? &dwpe(n % sequence_length, begin) : nullptr;
-      if (learned)
-#pragma omp simd
-        for (int64_t i = 0; i < count; ++i) {
-          token[i] += from[i];
-          position[i] += from[i];
-        }
-      else
-#pragma omp simd
-        for (int64_t i = 0; i < count; ++i) token[i] += from[i];
-    }
-  });
-}
 
 }  // namespace lawa

@@ -1,30 +1,24 @@
-#include "ops/column_sums.hpp"
 #include "ops/ops.hpp"
-#include "tensor/math.hpp"
+#include "tensor/loops.hpp"
 
 namespace lawa {
 namespace {
 
 constexpr auto epsilon = static_cast<float>(norm_epsilon);
 
-/// Normalises one row of n numbers.
+/// y = weight * (x - mean)/sqrt(variance + epsilon) + bias, of one row of C numbers; bias may be null.
 template <class S>
-KOKKOS_INLINE_FUNCTION void norm_row(int64_t C, const float* x, const S* weight, const S* bias, float& mean_of, float& inverse_of, S* y) {
-  float sum = 0, squares = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t c = 0; c < C; ++c) sum += x[c];
-  const float mean = sum / static_cast<float>(C);
-#pragma omp simd reduction(+ : squares)
-  for (int64_t c = 0; c < C; ++c) squares += (x[c] - mean) * (x[c] - mean);
+KOKKOS_INLINE_FUNCTION void norm_row(const Row& row, int64_t C, const float* x, const S* weight, const S* bias, float& mean_of,
+                                     float& inverse_of, S* y) {
+  const float mean = row.sum(C, [&](int64_t c) { return x[c]; }) / static_cast<float>(C);
+  const float squares = row.sum(C, [&](int64_t c) { return (x[c] - mean) * (x[c] - mean); });
   const float inverse = 1 / square_root(squares / static_cast<float>(C) + epsilon);
-  mean_of = mean;
-  inverse_of = inverse;
-  if (bias == nullptr)
-#pragma omp simd
-    for (int64_t c = 0; c < C; ++c) y[c] = weight[c] * ((x[c] - mean) * inverse);
-  else
-#pragma omp simd
-    for (int64_t c = 0; c < C; ++c) y[c] = weight[c] * ((x[c] - mean) * inverse) + bias[c];
+  row.once([&] {
+    mean_of = mean;
+    inverse_of = inverse;
+  });
+  if (bias == nullptr) row.assign(C, y, [&](int64_t c) { return weight[c] * ((x[c] - mean) * inverse); });
+  else row.assign(C, y, [&](int64_t c) { return weight[c] * ((x[c] - mean) * inverse) + bias[c]; });
 }
 
 }  // namespace
@@ -34,8 +28,8 @@ void norm(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, const Norm
   const Vector<S> weight = p.weight, bias = p.bias;
   const Vector<float> means = statistics.mean, inverses = statistics.inverse_deviation;
   const S* const b = rows(bias) > 0 ? bias.data() : nullptr;
-  Kokkos::parallel_for("lawa::norm", over(exec, rows(x)), KOKKOS_LAMBDA(int64_t n) {
-    norm_row(columns(x), &x(n, 0), weight.data(), b, means(n), inverses(n), &y(n, 0));
+  for_rows("lawa::norm", exec, rows(x), columns(x), KOKKOS_LAMBDA(const Row& row, int64_t n) {
+    norm_row(row, columns(x), &x(n, 0), weight.data(), b, means(n), inverses(n), &y(n, 0));
   });
 }
 
@@ -45,14 +39,13 @@ void add_norm(const Exec& exec, const Matrix<float>& x, const Matrix<float>& r, 
   const Vector<S> weight = p.weight, bias = p.bias;
   const Vector<float> means = statistics.mean, inverses = statistics.inverse_deviation;
   const S* const b = rows(bias) > 0 ? bias.data() : nullptr;
-  Kokkos::parallel_for("lawa::add_norm", over(exec, rows(x)), KOKKOS_LAMBDA(int64_t n) {
+  for_rows("lawa::add_norm", exec, rows(x), columns(x), KOKKOS_LAMBDA(const Row& row, int64_t n) {
     const int64_t C = columns(x);
     const float* const xn = &x(n, 0);
     const float* const rn = &r(n, 0);
     float* const sn = &sum(n, 0);
-#pragma omp simd
-    for (int64_t c = 0; c < C; ++c) sn[c] = xn[c] + rn[c];
-    norm_row(C, sn, weight.data(), b, means(n), inverses(n), &y(n, 0));
+    row.assign(C, sn, [&](int64_t c) { return xn[c] + rn[c]; });
+    norm_row(row, C, sn, weight.data(), b, means(n), inverses(n), &y(n, 0));
   });
 }
 
@@ -71,22 +64,18 @@ void norm_backward(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, c
   });
   if (rows(dp.bias) > 0)
     add_column_sums(exec, rows(x), dp.bias, KOKKOS_LAMBDA(int64_t n, int64_t c) -> float { return dys[n * C + c]; });
-  Kokkos::parallel_for("lawa::norm_backward", over(exec, rows(x)), KOKKOS_LAMBDA(int64_t n) {
+  for_rows("lawa::norm_backward", exec, rows(x), C, KOKKOS_LAMBDA(const Row& row, int64_t n) {
     const float* const xn = xs + n * C;
     const S* const dyn = dys + n * C;
     const S* const w = weight.data();
     float* const dxn = &dx(n, 0);
     const float mean = mean_of[n], inverse = inverse_of[n];
-    float d_sum = 0, dh_sum = 0;
-#pragma omp simd reduction(+ : d_sum, dh_sum)
-    for (int64_t c = 0; c < C; ++c) {
+    const Two sums = row.sums(C, [&](int64_t c) -> Two {
       const float d = w[c] * dyn[c];
-      d_sum += d;
-      dh_sum += d * ((xn[c] - mean) * inverse);
-    }
-    const float d_mean = d_sum / static_cast<float>(C), dh_mean = dh_sum / static_cast<float>(C);
-#pragma omp simd
-    for (int64_t c = 0; c < C; ++c) dxn[c] += inverse * (w[c] * dyn[c] - d_mean - (xn[c] - mean) * inverse * dh_mean);
+      return {d, d * ((xn[c] - mean) * inverse)};
+    });
+    const float d_mean = sums.first / static_cast<float>(C), dh_mean = sums.second / static_cast<float>(C);
+    row.assign(C, dxn, [&](int64_t c) { return dxn[c] + inverse * (w[c] * dyn[c] - d_mean - (xn[c] - mean) * inverse * dh_mean); });
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "tensor/loops.hpp"
+
 namespace lawa {
 
 Rotary make_rotary(int64_t positions, int64_t width, double base) {
@@ -30,19 +32,18 @@ void rotate(const Exec& exec, const Rotary& rotary, Turn turn, const Attention<S
   const QkvColumns at = qkv_columns(shape.order, H, D);
   const Matrix<float> cosine = rotary.cosine, sine = rotary.sine;
   const float sign = turn == Turn::forward ? 1 : -1;
-  Kokkos::parallel_for("lawa::rotate", over(exec, rows(qkv)), KOKKOS_LAMBDA(int64_t n) {
+  for_rows("lawa::rotate", exec, rows(qkv), pairs, KOKKOS_LAMBDA(const Row& row, int64_t n) {
     const float* const cos = &cosine(n % T, 0);
     const float* const sin = &sine(n % T, 0);
     for (int64_t h = 0; h < H; ++h)
       for (int64_t part = 0; part < 2; ++part) {
         S* const u = &qkv(n, at.begin(part, h));
         S* const v = u + pairs;
-#pragma omp simd
-        for (int64_t i = 0; i < pairs; ++i) {
+        row.each(pairs, [&](int64_t i) {
           const float a = u[i], b = v[i], s = sign * sin[i];
           u[i] = a * cos[i] - b * s;
           v[i] = b * cos[i] + a * s;
-        }
+        });
       }
   });
 }

@@ -3,13 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tensor/math.hpp"
+#include "tensor/loops.hpp"
 
 namespace lawa {
-namespace {
-constexpr int64_t chunk = 4096;  // elements of one work item
-}
-
 AdamW::AdamW(const OptimizerConfig& config, const ParameterTable& table, const ShardLayout& layout, const Vector<float>& master)
     : config_(config),
       master_(master),
@@ -36,20 +32,15 @@ void AdamW::update(const Exec& exec, const Vector<float>& gradient, double lr, d
   const Vector<float> weights = master_, first = m_, second = v_;
   for (const auto& [local, decay] : parts_) {
     const auto keep = static_cast<float>(decay ? 1 - lr * config_.weight_decay : 1);
-    const int64_t begin = local.begin, end = local.end;
-    Kokkos::parallel_for("lawa::adamw", over(exec, (local.size() + chunk - 1) / chunk), KOKKOS_LAMBDA(int64_t item) {
-      const int64_t from = begin + item * chunk, to = from + chunk < end ? from + chunk : end;
-      float* const w = weights.data();
-      float* const m = first.data();
-      float* const v = second.data();
-      const float* const gradients = gradient.data();
-#pragma omp simd
-      for (int64_t i = from; i < to; ++i) {
-        const float g = scale * gradients[i];
-        m[i] = b1 * m[i] + a1 * g;
-        v[i] = b2 * v[i] + a2 * g * g;
-        w[i] = keep * w[i] - rate * m[i] / (root * square_root(v[i]) + epsilon);
-      }
+    float* const w = weights.data();
+    float* const m = first.data();
+    float* const v = second.data();
+    const float* const gradients = gradient.data();
+    for_elements("lawa::adamw", exec, local, KOKKOS_LAMBDA(int64_t i) {
+      const float g = scale * gradients[i];
+      m[i] = b1 * m[i] + a1 * g;
+      v[i] = b2 * v[i] + a2 * g * g;
+      w[i] = keep * w[i] - rate * m[i] / (root * square_root(v[i]) + epsilon);
     });
   }
 }
@@ -57,17 +48,10 @@ void AdamW::update(const Exec& exec, const Vector<float>& gradient, double lr, d
 double clip_factor(double norm, double clip_norm) { return clip_norm == 0 ? 1 : std::min(1.0, clip_norm / (norm + 1e-6)); }
 
 double squared_norm(const Exec& exec, const Vector<float>& x) {
-  const int64_t n = rows(x);
-  double total = 0;
-  Kokkos::parallel_reduce("lawa::squared_norm", over(exec, (n + chunk - 1) / chunk), KOKKOS_LAMBDA(int64_t item, double& sum) {
-    const int64_t from = item * chunk, to = from + chunk < n ? from + chunk : n;
-    const float* const values = x.data();
-    double part = 0;
-#pragma omp simd reduction(+ : part)
-    for (int64_t i = from; i < to; ++i) part += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-    sum += part;
-  }, total);
-  return total;
+  const float* const values = x.data();
+  return sum_elements("lawa::squared_norm", exec, rows(x), KOKKOS_LAMBDA(int64_t i) -> double {
+    return static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  });
 }
 
 }  // namespace lawa

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Configures (when needed) and builds one CMake preset, or only some targets: bash framework/setup/build.sh [cpu|debug|tsan|fuzz|cuda] [TARGET...]
+# Configures (when needed) and builds one CMake preset, or only some targets: bash framework/setup/build.sh [cpu|debug|tsan|team|fuzz|cuda] [TARGET...]
 # One moving line on a terminal, silence elsewhere; the compiler's words only when it fails.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

@@ -8,6 +8,7 @@
 
 #include "params/initial_weights.hpp"
 #include "tensor/denormals.hpp"
+#include "tensor/loops.hpp"
 #include "tensor/phases.hpp"
 
 namespace lawa {
@@ -22,7 +23,7 @@ Vector<float> owned_part(const ShardLayout& layout, const Vector<float>& full, c
 }
 
 void exchange(const Exec& exec, const Vector<float>& a, const Vector<float>& b) {
-  Kokkos::parallel_for("lawa::exchange", over(exec, rows(a)), KOKKOS_LAMBDA(int64_t n) {
+  for_elements("lawa::exchange", exec, {0, rows(a)}, KOKKOS_LAMBDA(int64_t n) {
     const auto i = static_cast<size_t>(n);
     const float kept = a(i);
     a(i) = b(i);
