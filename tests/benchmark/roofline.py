@@ -164,7 +164,7 @@ def traced(text):
 def short(name):
     """A kernel's name without what it is wrapped in."""
     found = re.findall(r"lawa::(?:\(anonymous namespace\)::)?\w+", name)
-    return found[-1] if found else re.sub(r"^void |[<(].*", "", name)[:60]
+    return found[-1] if found else re.sub(r"^void |[<(].*", "", name.replace("(anonymous namespace)::", ""))[:54]
 
 
 def table(shape, machine, kernels=None):

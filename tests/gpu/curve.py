@@ -4,7 +4,7 @@
 RUN is the folder of a run of `lawa train` from its first step; FOLDER its initial weights, as `lawa export` writes them: those of step 1,
 whose learning rate is zero. PyTorch trains them on the same windows, in the run's precision and in float32 (on a GPU with tf32
 products). What bfloat16 does to PyTorch's own losses is the noise that ours are judged by: the run's distance from the float32 losses,
-as a root mean square over the steps, may be twice it; a float32 run may differ by 1e-3 at each step. One JSON line on stdout; exit code
+as a root mean square over the steps, may be three times it; a float32 run may differ by 1e-3 at each step. One JSON line on stdout; exit code
 1 where it is farther away. pytorch.py must be beside this file, or in tests/benchmark.
 """
 import argparse
@@ -22,7 +22,7 @@ from pytorch import Gpt2, adamw, clip, shape_of, tomllib   # noqa: E402
 
 BATCHES = 2                    # the random stream of framework/core/philox.hpp that windows are drawn from
 MASK = numpy.uint64(0xFFFFFFFF)
-MOST_APART, MOST_NOISES = 1e-3, 2
+MOST_APART, MOST_NOISES = 1e-3, 3
 
 
 def random_bits(seed, stream, index):
