@@ -42,7 +42,7 @@ GROUPS = (
     (r"adamw|AdamW", "AdamW"),
     (r"lawa::convert", "conversion"),
     (r"ViewFill|lawa::fill|[Mm]emset|memset", "clearing"),
-    (r"gelu|lawa::add\b|lawa::bias|nvjet|gemm|cutlass|cublas|splitK|xmma", "products"),
+    (r"gelu|lawa::add\b|lawa::bias|lawa::residual|nvjet|gemm|cutlass|cublas|splitK|xmma", "products"),
 )
 
 
