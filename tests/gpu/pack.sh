@@ -74,7 +74,7 @@ needed "${programs[@]}" "$launcher" "$(command -v orted)" "${plugins[@]}" | whil
   esac
 done
 
-cp "$root"/tests/gpu/{run.sh,curve.py} "$root"/tests/benchmark/{pytorch,roofline}.py "$pack"
+cp "$root"/tests/gpu/{run.sh,curve.py,lines.py} "$root"/tests/benchmark/{pytorch,roofline}.py "$pack"
 cp "$root"/tests/parity/{golden,gpt_neox}.h5 "$pack/tests/parity"
 cp "$root"/experiments/models/{large,medium,small,tiny}.toml "$pack/models"
 "$python" "$root/data/prepare.py" "$root"/README.md "$root"/*/README.md "$root"/framework/*/*.[ch]pp --tokenizer bytes --validation-fraction 0.2 \
