@@ -321,14 +321,15 @@ while read -r -d, word; do
   [[ " ${names[*]} " == *" $word "* ]] || { printf -- '--only: there is no part %s\n' "$word" >&2; exit 2; }
 done <<<"${only:+$only,}"
 
+took=$SECONDS
 cp "$work/all.log" "${out%.json}.log"
 {
-  printf '{"git":%s,"preset":"%s","quick":"%s","failed":%d,"seconds":%d,\n' "$(quoted "$git")" "$preset" "$quick" "$failed" "$SECONDS"
+  printf '{"git":%s,"preset":"%s","quick":"%s","failed":%d,"seconds":%d,\n' "$(quoted "$git")" "$preset" "$quick" "$failed" "$took"
   printf ' "versions":{"kernel":%s,"driver":%s,"mpi":%s,"nvcc":%s,"torch":%s},\n "parts":[\n  ' "$(version uname -sr)" \
     "$(version nvidia-smi --query-gpu=driver_version --format=csv,noheader)" "$(version env "${settings[@]}" bin/mpirun --version)" \
     "$(version sh -c 'nvcc --version | tail -n 1')" "$(version "$python" -c 'import torch; print(torch.__version__)')"
   for i in "${!parts[@]}"; do ((i == 0)) || printf ',\n  '; printf '%s' "${parts[i]}"; done
   printf ']}\n'
 } >"$out"
-printf '\n%d of %d parts failed, %d s; %s\n' "$failed" "${#parts[@]}" "$SECONDS" "$out"
+printf '\n%d of %d parts failed, %d s; %s\n' "$failed" "${#parts[@]}" "$took" "$out"
 ((failed == 0))
