@@ -51,6 +51,7 @@ needed() {
 }
 
 cp "${programs[@]}" "$build/bin/libkernel_trace.so" "$pack/bin"
+[[ ! -x $build/bin/benchmark_kernels ]] || cp "$build/bin/benchmark_kernels" "$pack/bin"
 strip "$pack"/bin/*
 take "$launcher" bin mpirun
 take "$(command -v orted)" bin

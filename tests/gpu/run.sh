@@ -199,6 +199,15 @@ part_curve() {
   return "$code"
 }
 
+# part_operations: each operation by itself at the model's shape, beside the bytes and FLOPs that it asks for.
+part_operations() {
+  local key shape=("$sequences")
+  [[ -x bin/benchmark_kernels ]] || skip "benchmark_kernels isn't packed"
+  for key in context channels heads vocabulary; do shape+=("$(sed -n "s/^$key *= *\([0-9]*\).*/\1/p" "models/$model.toml")"); done
+  mpi 1 bin/benchmark_kernels "${shape[@]}" | tee "${out%.json}.operations.jsonl" || return 1
+  printf '%d operations at %s' "$(grep -c . "${out%.json}.operations.jsonl")" "${shape[*]}" >&3
+}
+
 # part_kernels: what a step launches, and on a GPU how long each takes, beside the account.
 part_kernels() {
   local tools=(env KOKKOS_TOOLS_LIBS="$here/bin/libkernel_trace.so" KOKKOS_PROFILE_LIBRARY="$here/bin/libkernel_trace.so"
@@ -316,6 +325,7 @@ part 60 "speed" part_speed
 part 60 "PyTorch" part_pytorch
 part 150 "compiled PyTorch" part_pytorch --compiled
 part 120 "curve" part_curve
+part 60 "operations" part_operations
 part 120 "kernels" part_kernels
 while read -r -d, word; do
   [[ " ${names[*]} " == *" $word "* ]] || { printf -- '--only: there is no part %s\n' "$word" >&2; exit 2; }
