@@ -41,13 +41,18 @@ GROUPS = (
     (r"cross_entropy", "cross entropy"),
     (r"adamw|AdamW", "AdamW"),
     (r"lawa::convert", "conversion"),
-    (r"ViewFill|lawa::fill|[Mm]emset|memset", "clearing"),
-    (r"gelu|lawa::add\b|lawa::bias|lawa::residual|nvjet|gemm|cutlass|cublas|splitK|xmma", "products"),
+    (r"ViewFill|ViewValue|lawa::fill|[Mm]emset|memset", "clearing"),
+    (r"gelu|lawa::affine\b|lawa::add\b|lawa::add_bias|lawa::bias|lawa::residual|nvjet|gemm|cutlass|cublas|splitK|xmma", "products"),
 )
+
+
+def without_hidden(name):
+    return re.sub(r"\(anonymous namespace\)::|_NV_ANON_NAMESPACE::", "", name)
 
 
 def group_of(name):
     """The account's group of a kernel; None for one that it doesn't know."""
+    name = without_hidden(name)
     return next((group for pattern, group in GROUPS if re.search(pattern, name)), None)
 
 
@@ -162,9 +167,12 @@ def traced(text):
 
 
 def short(name):
-    """A kernel's name without what it is wrapped in."""
-    found = re.findall(r"lawa::(?:\(anonymous namespace\)::)?\w+", name)
-    return found[-1] if found else re.sub(r"^void |[<(].*", "", name.replace("(anonymous namespace)::", ""))[:54]
+    """A kernel's name without what it is wrapped in: the function that launches it, and the one whose loop that is."""
+    name = without_hidden(name)
+    functions = re.findall(r"&\(?(?:void )?lawa::(\w+)", name) or re.findall(r"lawa::(?!bf16)([a-z]\w*)(?=[<(])", name)
+    if functions:
+        return " of ".join(dict.fromkeys(functions))[:54]
+    return re.sub(r"^void |[<(].*", "", name)[:54]
 
 
 def table(shape, machine, kernels=None):
