@@ -21,7 +21,7 @@ done
 [[ -n $out ]] || fail "which archive? bash tests/gpu/pack.sh [--preset cuda|cpu] [--most MIB] OUT.tar"
 build=$root/build/$preset
 programs=("$build"/bin/{lawa,benchmark_training} "$build"/tests/test_{tensor,ops,optim,model,comm,parity,training_step})
-for program in "${programs[@]}"; do
+for program in "${programs[@]}" "$build/bin/libkernel_trace.so"; do
   [[ -x $program ]] || fail "${program#"$root"/} isn't built; bash framework/setup/build.sh $preset"
 done
 launcher=$(command -v mpirun) || fail "there is no mpirun here; the one that lawa was built with must be on PATH"
@@ -50,7 +50,9 @@ needed() {
     grep -vE '/(libc|libm|libdl|librt|libpthread|libresolv|libutil|libcuda|libnvidia-[^/]*|libcublas(Lt)?|libcudnn[^/]*|libnccl)\.so'
 }
 
-cp "${programs[@]}" "$pack/bin"
+cp "${programs[@]}" "$build/bin/libkernel_trace.so" "$pack/bin"
+[[ ! -x $build/bin/benchmark_kernels ]] || cp "$build/bin/benchmark_kernels" "$pack/bin"
+strip "$pack"/bin/*
 take "$launcher" bin mpirun
 take "$(command -v orted)" bin
 plugins=()
@@ -73,10 +75,10 @@ needed "${programs[@]}" "$launcher" "$(command -v orted)" "${plugins[@]}" | whil
   esac
 done
 
-cp "$root/tests/gpu/run.sh" "$root/tests/benchmark/pytorch.py" "$pack"
+cp "$root"/tests/gpu/{run.sh,curve.py,lines.py} "$root"/tests/benchmark/{pytorch,roofline}.py "$pack"
 cp "$root"/tests/parity/{golden,gpt_neox}.h5 "$pack/tests/parity"
-cp "$root"/experiments/models/{small,tiny}.toml "$pack/models"
-"$python" "$root/data/prepare.py" "$root"/README.md "$root"/*/README.md --tokenizer bytes --validation-fraction 0.2 \
+cp "$root"/experiments/models/{large,medium,small,tiny}.toml "$pack/models"
+"$python" "$root/data/prepare.py" "$root"/README.md "$root"/*/README.md "$root"/framework/*/*.[ch]pp --tokenizer bytes --validation-fraction 0.2 \
   --output "$pack/tokens" >/dev/null
 git=$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
 printf 'preset=%s\ngit=%s\n' "$preset" "$git" >"$pack/pack.txt"

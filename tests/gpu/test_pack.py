@@ -75,7 +75,7 @@ def test_all_that_it_needs_is_in_it(unpacked):
     code, parts, screen = run(unpacked, launcher=launcher)
     assert code == 0, failures(parts, (unpacked.parent / "result.log").read_text())
     passed = {name for name, part in parts.items() if part["outcome"] == "passed"}
-    assert passed >= {"libraries", "training", "speed", "tests of two ranks",
+    assert passed >= {"libraries", "training", "bits", "speed", "tests of two ranks",
                       *(f"tests of {name}" for name in ("tensor", "ops", "optim", "model", "comm", "parity", "training_step"))}
     assert parts["training"]["numbers"]["steps"] == 3 and parts["speed"]["numbers"]["tokens_per_second"] > 0
     assert parts["memcheck of ops"]["outcome"] == "skipped" and parts["memcheck of ops"]["detail"]
@@ -103,13 +103,19 @@ def test_a_part_that_fails_or_does_not_end_is_named_and_the_others_are_done(unpa
     replace(unpacked, "test_optim", "echo '[  PASSED  ] 0 tests.'")
     (unpacked / "tests" / "parity" / "golden.h5").unlink()
     (unpacked / "tokens" / "train.bin").unlink()
-    code, parts, _ = run(unpacked, "--limit", "12")
+    code, parts, _ = run(unpacked, "--limit", "12", "--only", "libraries,tests,training,speed,kernels")
     failed = {name: part["detail"] for name, part in parts.items() if part["outcome"] == "failed"}
     assert code == 1 and set(failed) == {"libraries", "tests of ops", "tests of model", "tests of optim", "tests of parity", "training"}
     assert failed["tests of ops"] == 'exit code 3: a "quoted" reason' and failed["tests of model"] == "not done within 12 s"
     assert failed["libraries"].startswith("bin/test_") and "no test" in failed["tests of optim"]
-    assert parts["tests of comm"]["outcome"] == parts["speed"]["outcome"] == "passed"
+    assert parts["tests of comm"]["outcome"] == parts["speed"]["outcome"] == parts["kernels"]["outcome"] == "passed"
+    assert "bits" not in parts
     assert not any(f"sleep\0001000.{os.getpid()}".encode() in content(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
+
+
+def test_parts_that_are_not_there_are_refused(unpacked):
+    refused = subprocess.run(["bash", unpacked / "run.sh", "--quick", "--only", "device,everything"], text=True, capture_output=True)
+    assert refused.returncode == 2 and refused.stderr == "--only: there is no part everything\n"
 
 
 def test_what_cannot_be_packed_is_refused(tmp_path):

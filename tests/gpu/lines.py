@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""The lines of tests/benchmark/gpu.jsonl from what run.sh has written: python3 tests/gpu/lines.py gpu.json …
+
+A file that has both "speed" and "compiled PyTorch" is a round; rounds of the same model, batch and device make a line: medians of both
+sides, the least and the most tokens/s, the largest peak memory, and the ratio, ours over PyTorch's: the median of the rounds' ratios.
+"""
+import argparse
+import json
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+
+def side(numbers, memory):
+    rates = [each["tokens_per_second"] for each in numbers]
+    return {"tokens_per_second": statistics.median(rates), "least": min(rates), "most": max(rates),
+            "peak_memory_bytes": max(each[memory] for each in numbers)}
+
+
+def lines(files):
+    """files: what run.sh's --out files hold. Of each case in the order of its first round."""
+    cases = defaultdict(list)
+    for file in files:
+        parts = {part["name"]: part["numbers"] for part in file["parts"] if part["outcome"] == "passed" and "numbers" in part}
+        if {"speed", "compiled PyTorch"} <= parts.keys():
+            ours, peer = parts["speed"], parts["compiled PyTorch"]
+            if ours["step_tokens"] != peer["step_tokens"]:
+                raise ValueError(f"{ours['model']}: {ours['step_tokens']} tokens a step, but PyTorch {peer['step_tokens']}")
+            cases[ours["model"], ours["step_tokens"], ours["device"]].append((ours, peer, file["versions"]))
+    for (model, step_tokens, device), rounds in cases.items():
+        ours, peers, versions = zip(*rounds)
+        ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(ours, peers)]
+        yield {"case": "gpu", "model": model, "precision": ours[0]["precision"], "parameters": ours[0]["parameters"], "device": device,
+               "step_tokens": step_tokens, "git": ours[0]["git"], "driver": versions[0]["driver"], "rounds": len(rounds),
+               "ours": side(ours, "peak_memory_bytes_per_rank"),
+               "pytorch": side(peers, "peak_memory_bytes") | {"version": peers[0]["version"], "attention": peers[0].get("attention"),
+                                                              "reserved_memory_bytes": max(p.get("reserved_memory_bytes", 0) for p in peers)},
+               "ratio": statistics.median(ratios), "ratios": ratios}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+", metavar="gpu.json")
+    for line in lines([json.loads(path.read_text()) for path in parser.parse_args().files]):
+        print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"lines: {error}")
