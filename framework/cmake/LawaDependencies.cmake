@@ -1,5 +1,6 @@
 # Finds what the project stands on and wraps each in one target: lawa_kokkos, lawa_mpi, lawa_hdf5, lawa_gemm,
-# lawa_collectives. A backend is a list of source files (LAWA_GEMM_SOURCES, LAWA_COLLECTIVES_SOURCES), never an #ifdef.
+# lawa_attention, lawa_collectives. A backend is a list of source files (LAWA_GEMM_SOURCES, LAWA_ATTENTION_SOURCES,
+# LAWA_COLLECTIVES_SOURCES), never an #ifdef.
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 
@@ -59,7 +60,9 @@ find_package(CUDAToolkit QUIET)
 find_path(LAWA_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
 find_library(LAWA_NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR})
 add_library(lawa_gemm INTERFACE)
+add_library(lawa_attention INTERFACE)
 add_library(lawa_collectives INTERFACE)
+set(LAWA_ATTENTION_SOURCES fused_attention_none.cpp)
 if(Kokkos_ENABLE_CUDA)
   if(NOT CUDAToolkit_FOUND OR NOT LAWA_NCCL_INCLUDE OR NOT LAWA_NCCL_LIBRARY)
     message(FATAL_ERROR "A Kokkos with CUDA needs cuBLAS (CUDA toolkit) and NCCL (nccl.h, libnccl) beside it.")
@@ -70,6 +73,16 @@ if(Kokkos_ENABLE_CUDA)
   target_link_libraries(lawa_gemm INTERFACE CUDA::cublas CUDA::cudart)
   target_include_directories(lawa_collectives SYSTEM INTERFACE ${LAWA_NCCL_INCLUDE})
   target_link_libraries(lawa_collectives INTERFACE ${LAWA_NCCL_LIBRARY} CUDA::cudart)
+  # cuDNN's attention: its C++ frontend is headers alone, which come with the Python package nvidia-cudnn-frontend, too.
+  find_path(LAWA_CUDNN_FRONTEND_INCLUDE cudnn_frontend.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  find_path(LAWA_CUDNN_INCLUDE cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  find_library(LAWA_CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR})
+  if(LAWA_CUDNN_FRONTEND_INCLUDE AND LAWA_CUDNN_INCLUDE AND LAWA_CUDNN_LIBRARY)
+    set(LAWA_ATTENTION_SOURCES fused_attention_cudnn.cpp)
+    target_include_directories(lawa_attention SYSTEM INTERFACE ${LAWA_CUDNN_FRONTEND_INCLUDE} ${LAWA_CUDNN_INCLUDE})
+    target_compile_definitions(lawa_attention INTERFACE CUDNN_FRONTEND_SKIP_JSON_LIB)  # it brings another nlohmann::json
+    target_link_libraries(lawa_attention INTERFACE ${LAWA_CUDNN_LIBRARY} CUDA::cudart CUDA::nvrtc)
+  endif()
 elseif(Kokkos_ENABLE_HIP OR Kokkos_ENABLE_SYCL)
   message(FATAL_ERROR "No gemm_*.cpp and collectives_*.cpp for this Kokkos device yet (${Kokkos_DEVICES}); CPU and CUDA exist.")
 else()
@@ -108,4 +121,4 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
 else()
   set(LAWA_DENORMALS none)
 endif()
-message(STATUS "lawa: device ${LAWA_DEVICE}, loops ${LAWA_LOOPS}, ${LAWA_GEMM_SOURCES}, ${LAWA_COLLECTIVES_SOURCES}, Kokkos ${Kokkos_VERSION} ${Kokkos_DEVICES}")
+message(STATUS "lawa: device ${LAWA_DEVICE}, loops ${LAWA_LOOPS}, ${LAWA_GEMM_SOURCES}, ${LAWA_ATTENTION_SOURCES}, ${LAWA_COLLECTIVES_SOURCES}, Kokkos ${Kokkos_VERSION} ${Kokkos_DEVICES}")

@@ -1,11 +1,22 @@
 #include "ops/attend.hpp"
 
+#include "ops/fused_attention.hpp"
 #include "ops/gemm.hpp"
 #include "tensor/math.hpp"
 #include "tensor/phases.hpp"
 
 namespace lawa {
 namespace {
+
+/// Whether T = `length` positions by heads of D = `width` channels are attended to by the device's own kernel, without tiles.
+template <class S>
+bool is_fused(int64_t length, int64_t width) {
+  return std::is_same_v<S, bf16> && detail::fused_attention_fits(length, width);
+}
+template <class S>
+bool is_fused(const Attention<S>& shape, const Matrix<S>& qkv) {
+  return is_fused<S>(shape.sequence_length, columns(qkv) / (3 * shape.heads));
+}
 
 /// One head of one sequence: where its rows and columns lie.
 struct Head {
@@ -103,6 +114,7 @@ template <class S>
 AttentionRoom<S> AttentionRoom<S>::map(Cursor& at, int64_t length, int64_t width, bool backward) {
   const int64_t tile = std::min(length, attention_tile), more = backward ? 1 : 0;
   AttentionRoom room;
+  if (is_fused<S>(length, width)) return room;
   room.scores = at.matrix<float>(tile, length);
   room.score_gradients = at.matrix<float>(more * tile, length);
   if constexpr (std::is_same_v<S, float>) {
@@ -120,6 +132,8 @@ AttentionRoom<S> AttentionRoom<S>::map(Cursor& at, int64_t length, int64_t width
 template <class S>
 void attend(const Exec& exec, const Attention<S>& shape, const Matrix<S>& qkv, const Matrix<float>& log_sum, const Matrix<S>& y) {
   const Phase phase("attention");
+  if constexpr (std::is_same_v<S, bf16>)
+    if (is_fused(shape, qkv)) return detail::fused_attend(exec, shape, qkv, log_sum, y);
   const AttentionRoom<S>& room = shape.room;
   const int64_t T = shape.sequence_length, step = rows(room.scores);
   for_each_head(shape, qkv, [&](const Head& head) {
@@ -139,6 +153,8 @@ template <class S>
 void attend_backward(const Exec& exec, const Attention<S>& shape, const Matrix<S>& qkv, const Matrix<float>& log_sum, const Matrix<S>& y,
                      const Matrix<S>& dy, const Matrix<S>& dqkv) {
   const Phase phase("attention");
+  if constexpr (std::is_same_v<S, bf16>)
+    if (is_fused(shape, qkv)) return detail::fused_attend_backward(exec, shape, qkv, log_sum, y, dy, dqkv);
   const AttentionRoom<S>& room = shape.room;
   const int64_t T = shape.sequence_length, step = rows(room.scores), tiles = (T + step - 1) / step;
   for_each_head(shape, qkv, [&](const Head& head) {

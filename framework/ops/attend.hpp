@@ -1,4 +1,5 @@
-// Causal self-attention: y = softmax(scale q k^T) v for every head, one tile of queries at a time.
+// Causal self-attention: y = softmax(scale q k^T) v for every head. One tile of queries at a time, or by the device's own kernel where it
+// has one for the shape (fused_attention.hpp).
 #pragma once
 #include "tensor/bf16.hpp"
 #include "tensor/cursor.hpp"
@@ -10,7 +11,7 @@ namespace lawa {
 inline constexpr int64_t attention_tile = 256;
 
 /// Where an attention works: one tile's scores in float, and as S, which the products take (the same memory where S is float). What
-/// only the backward needs has no elements without it.
+/// only the backward needs has no elements without it, and nothing has any where the device's own kernel is used.
 template <class S>
 struct AttentionRoom {
   Matrix<float> scores, score_gradients;     ///< (min(T, attention_tile), T)
