@@ -122,7 +122,8 @@ TYPED_TEST(AffineTest, BackwardThroughGeluAgreesWithReference) {
         for (float& value : old_weight) value *= kept;
         affine_gelu_backward(Exec(), g, p, dy, form.gelu, f, df, dp, kept);
         reference::AffineGradients d = reference::affine_backward(in_doubles(g), in_doubles(p.weight), in_doubles(dy));
-        for (size_t i = 0; i < d.x.values.size(); ++i) d.x.values[i] *= form.slope(in_doubles(f).values[i]);
+        const reference::Values at_f = in_doubles(f).values;
+        for (size_t i = 0; i < at_f.size(); ++i) d.x.values[i] *= form.slope(at_f[i]);
         // The product may be rounded before gelu's slope comes to it.
         EXPECT_TRUE(near_once_rounded<S>(values(df), d.x.values, tolerance::affine.backward + tolerance::gelu.backward + 1.13 * rounding<S>));
         EXPECT_TRUE(near(values(dp.weight), sum_of(old_weight, d.weight.values), tolerance::affine.backward));
