@@ -10,7 +10,9 @@
 namespace lawa {
 namespace {
 
-constexpr int64_t head_rows = 512;  // rows whose logits exist at a time: N x V is never stored
+/// Rows whose logits exist at a time: N x V is never stored. For each such part the head's whole gradient is read and written: on a device,
+/// where that is the slow half of the product, parts are as large as memory lets them be.
+constexpr int64_t head_rows = kernels_run_at_once ? 512 : 8192;
 constexpr int64_t alignment = 64;   // bytes, a cache line
 
 Tokens flat(const Matrix<int32_t>& ids) { return Tokens(ids.data(), ids.size()); }
@@ -136,8 +138,7 @@ void Transformer<S>::forward(const Exec& exec, const Matrix<int32_t>& inputs) {
     fetch(exec, 1 + l);
     attention_half(exec, l, T);
     mlp_half(exec, l);
-    affine(exec, a.g, w.mlp_c_proj, x_next);                       // x'  = x1 + g W^T + b
-    add(exec, a.x1, x_next, x_next);
+    affine_add(exec, a.g, w.mlp_c_proj, a.x1, x_next);             // x'  = x1 + g W^T + b
   }
   fetch(exec, 1 + L);
   norm(exec, a_.x, w_.ln_f, a_.s, a_.h);                           // h   = norm(x)
@@ -158,15 +159,9 @@ template <class S>
 void Transformer<S>::mlp_half(const Exec& exec, int64_t layer) {
   const auto& a = a_.blocks[static_cast<size_t>(layer)];
   const auto& w = w_.blocks[static_cast<size_t>(layer)];
-  affine(exec, a.y, w.attn_c_proj, a.x1);                          // x1  = x + y W^T + b
-  if (is_parallel(config_)) {
-    add(exec, a.x, a.x1, a.x1);
-    norm(exec, a.x, w.ln_2, a.s2, a.h2);                           // h2  = norm(x)
-  } else {
-    add_norm(exec, a.x, a.x1, w.ln_2, a.s2, a.x1, a.h2);           // h2  = norm(x1)
-  }
-  affine(exec, a.h2, {w.c_fc.weight, {}}, a.f);                    // f   = h2 W^T + b
-  gelu(exec, gelu_, w.c_fc.bias, a.f, a.g);                        // g   = gelu(f)
+  affine_add(exec, a.y, w.attn_c_proj, a.x, a.x1);                 // x1  = x + y W^T + b
+  norm(exec, is_parallel(config_) ? a.x : a.x1, w.ln_2, a.s2, a.h2);  // h2  = norm(x1), or norm(x) where both halves begin from x
+  affine_gelu(exec, a.h2, w.c_fc, gelu_, a.f, a.g);                // f   = h2 W^T + b, g = gelu(f)
 }
 
 template <class S>
@@ -227,8 +222,7 @@ void Transformer<S>::block_backward(const Exec& exec, int64_t layer, int64_t len
     mlp_half(exec, layer);
   }
   convert(exec, a_.dx, a_.dr);
-  affine_backward(exec, a.g, w.mlp_c_proj, a_.dr, a_.df, dw.mlp_c_proj, kept);
-  gelu_backward(exec, gelu_, a.f, a_.df, a_.df);
+  affine_gelu_backward(exec, a.g, w.mlp_c_proj, a_.dr, gelu_, a.f, a_.df, dw.mlp_c_proj, kept);
   if (!parallel) through_ln_2(a.x1);
   if (purpose_ == Purpose::recompute_attention && gone) attention_half(exec, layer, length);
   if (!parallel) convert(exec, a_.dx, a_.dr);

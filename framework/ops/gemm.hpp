@@ -1,5 +1,6 @@
 // The matrix product: one function, one backend file (gemm_onednn.cpp, gemm_blas.cpp, gemm_cublas.cpp).
 #pragma once
+#include "ops/gemm_backend.hpp"
 #include "ops/precision.hpp"
 #include "tensor/bf16.hpp"
 #include "tensor/tensor.hpp"
@@ -34,6 +35,10 @@ enum class Transpose { no, yes };
 /// C is float or of their type. Queued on exec. Errors: shapes that don't fit.
 template <class In, class Out>
 void gemm(const Exec& exec, float alpha, Block<In> a, Transpose transpose_a, Block<In> b, Transpose transpose_b, float beta, Block<Out> c);
+/// C = op(A) op(B) with an epilogue, in one; false, with nothing done, where this build's library can't: never on a CPU.
+template <class In, class Out>
+bool fused_gemm(const Exec& exec, Block<In> a, Transpose transpose_a, Block<In> b, Transpose transpose_b, const detail::Epilogue& epilogue,
+                Block<Out> c);
 /// Whether this build and processor can multiply such numbers.
 bool multiplies_in(Precision precision);
 

@@ -50,13 +50,23 @@ template <class S>
 void norm_backward(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, const NormStatistics& statistics, const Matrix<S>& dy,
                    const Matrix<float>& dx, const Norm<float>& dp);
 
-/// y (N, out) = x (N, in) W^T + b; y is float or S.
-template <class S, class Out>
-void affine(const Exec& exec, const Matrix<S>& x, const Affine<S>& p, const Matrix<Out>& y);
+/// y (N, out) = x (N, in) W^T + b.
+template <class S>
+void affine(const Exec& exec, const Matrix<S>& x, const Affine<S>& p, const Matrix<S>& y);
+/// y (N, out) = residual (N, out) + (x W^T + b), where nothing is rounded to S. Errors: y lies where the residual is; other shapes.
+template <class S>
+void affine_add(const Exec& exec, const Matrix<S>& x, const Affine<S>& p, const Matrix<float>& residual, const Matrix<float>& y);
+/// f (N, out) = x W^T + b; g = gelu(f), as gelu() has it.
+template <class S>
+void affine_gelu(const Exec& exec, const Matrix<S>& x, const Affine<S>& p, Gelu form, const Matrix<S>& f, const Matrix<S>& g);
 /// dx = dy W; dp.weight = kept dp.weight + dy^T x, with kept 1 or, to overwrite it, 0; adds the columns' sums of dy into dp.bias.
 template <class S>
 void affine_backward(const Exec& exec, const Matrix<S>& x, const Affine<S>& p, const Matrix<S>& dy, const Matrix<S>& dx,
                      const Affine<float>& dp, float kept = 1);
+/// The backward of y = gelu(f) W^T + b, where g = gelu(f): affine_backward() of g, but for df (N, in) = (dy W) gelu'(f).
+template <class S>
+void affine_gelu_backward(const Exec& exec, const Matrix<S>& g, const Affine<S>& p, const Matrix<S>& dy, Gelu form, const Matrix<S>& f,
+                          const Matrix<S>& df, const Affine<float>& dp, float kept = 1);
 
 /// x = x + bias, where bias (columns) has a length; y = gelu(x) (Hendrycks, Gimpel 2016): x/2 (1 + erf(x/sqrt 2)), or its tanh form.
 template <class S>

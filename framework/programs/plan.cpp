@@ -64,7 +64,7 @@ PlannedMachine planned_ranks(const Communicator& comm, const PlanKeys& keys, Pre
     LAWA_CHECK(multiplies_in(precision), "precision: this build on this processor can't multiply in bf16; plan.gemm_flops_per_second=RATE ",
                "plans for a machine that can");
     machine.measured_ranks = comm.size();
-    machine.gemm_flops_per_second = comm.sum(measured_gemm_rate(Exec(), precision, 1536, 1)) / comm.size();
+    machine.gemm_flops_per_second = comm.sum(measured_gemm_rate(Exec(), precision, gemm_rate_rows, 1)) / comm.size();
   }
   machine.share = keys.share > 0 ? keys.share : expected_share(parameters, precision);
   machine.share_from = "plan.share";

@@ -218,7 +218,7 @@ class TrainingRun {
     double seconds = 0;
     if (flops / comm_.size() > judged_step_flops) {
       const Precision precision = precision_of(config_);
-      const double rate = comm_.sum(measured_gemm_rate(trainer_->exec(), precision, 1536, 1));
+      const double rate = comm_.sum(measured_gemm_rate(trainer_->exec(), precision, gemm_rate_rows, 1));
       seconds = flops / (rate * expected_share(table_.size(), precision) * split_efficiency(sequences, comm_.size()));
     }
     comm_.on_root([&] { report_.begins(trainer_->step(), run_output(config_, trainer_->step()), tokens_->size(), seconds); });

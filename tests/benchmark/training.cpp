@@ -90,7 +90,7 @@ void run_case(const Communicator& comm, const std::string& file, const Options& 
   Trainer trainer(config, comm, table, tokens, micro_sequences(config, comm.size()));
   trainer.start();
   comm.barrier();
-  const double gemm_rate = comm.sum(measured_gemm_rate(Exec(), precision_of(config), 1536, std::min(2.0, options.seconds)));
+  const double gemm_rate = comm.sum(measured_gemm_rate(Exec(), precision_of(config), gemm_rate_rows, std::min(2.0, options.seconds)));
   for (int warm_up = 0; warm_up < 2; ++warm_up) trainer.train_step();
   const PhaseClock clock;
   const double step = median_step(comm, trainer, options.seconds);
