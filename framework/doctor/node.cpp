@@ -21,12 +21,13 @@ namespace {
 /// The affinity mask. A larger one than the set is refused, and then a larger set is tried.
 std::vector<int64_t> allowed_cpus() {
   for (size_t sets = 1; sets <= 64; sets *= 2) {
-    std::vector<cpu_set_t> mask(sets);
     const size_t bytes = sets * sizeof(cpu_set_t);
-    if (::sched_getaffinity(0, bytes, mask.data()) != 0) continue;
+    std::vector<uint64_t> words(bytes / sizeof(uint64_t));  // in place of cpu_set_t, which has no name of its own: nvcc 13.0 stumbles over it
+    auto* const mask = reinterpret_cast<cpu_set_t*>(words.data());
+    if (::sched_getaffinity(0, bytes, mask) != 0) continue;
     std::vector<int64_t> cpus;
     for (size_t cpu = 0; cpu < 8 * bytes; ++cpu)
-      if (CPU_ISSET_S(cpu, bytes, mask.data())) cpus.push_back(static_cast<int64_t>(cpu));
+      if (CPU_ISSET_S(cpu, bytes, mask)) cpus.push_back(static_cast<int64_t>(cpu));
     return cpus;
   }
   return {};

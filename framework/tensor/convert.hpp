@@ -11,8 +11,7 @@ void convert(const Exec& exec, const Vector<From>& from, const Vector<To>& to) {
   LAWA_CHECK(rows(from) == rows(to), "conversion of ", rows(from), " elements into ", rows(to));
   if (static_cast<const void*>(from.data()) == to.data()) return;
   const From* const source = from.data();
-  To* const target = to.data();
-  for_elements("lawa::convert", exec, {0, rows(from)}, KOKKOS_LAMBDA(int64_t i) { target[i] = static_cast<float>(source[i]); });
+  assign_elements("lawa::convert", exec, rows(from), to.data(), KOKKOS_LAMBDA(int64_t i) { return static_cast<float>(source[i]); });
 }
 template <class From, class To>
 void convert(const Exec& exec, const Matrix<From>& from, const Matrix<To>& to) {

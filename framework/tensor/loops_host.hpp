@@ -71,6 +71,11 @@ void for_elements(const char* name, const Exec& exec, Range range, const F& f) {
   });
 }
 
+template <class T, class F>
+void assign_elements(const char* name, const Exec& exec, int64_t n, T* to, const F& f) {
+  for_elements(name, exec, {0, n}, [=](int64_t i) { to[i] = f(i); });
+}
+
 template <class F>
 double sum_elements(const char* name, const Exec& exec, int64_t n, const F& f) {
   double total = 0;

@@ -10,6 +10,22 @@ struct Kokkos::reduction_identity<lawa::Two> {
 
 namespace lawa {
 
+namespace detail {
+
+constexpr int64_t many = 4;  // elements that are read before any is written: loads that don't wait for each other
+
+/// to[i] = f(i) for i = first, first + stride, … below end; at most `many`.
+template <class T, class F>
+KOKKOS_INLINE_FUNCTION void assign_some(int64_t first, int64_t stride, int64_t end, T* to, const F& f) {
+  decltype(f(first)) values[many];
+  for (int64_t j = 0; j < many; ++j)
+    if (first + j * stride < end) values[j] = f(first + j * stride);
+  for (int64_t j = 0; j < many; ++j)
+    if (first + j * stride < end) to[first + j * stride] = values[j];
+}
+
+}  // namespace detail
+
 class Row {
  public:
   using Team = Kokkos::TeamPolicy<Exec>::member_type;
@@ -20,18 +36,10 @@ class Row {
     for (int64_t i = team_.team_rank(); i < n; i += team_.team_size()) f(i);
   }
 
-  /// Several elements are read before any is written: loads that don't wait for each other.
   template <class T, class F>
   KOKKOS_INLINE_FUNCTION void assign(int64_t n, T* to, const F& f) const {
-    constexpr int64_t many = 4;
     const int64_t size = team_.team_size();
-    int64_t i = team_.team_rank();
-    for (; i + (many - 1) * size < n; i += many * size) {
-      float values[many];
-      for (int64_t j = 0; j < many; ++j) values[j] = f(i + j * size);
-      for (int64_t j = 0; j < many; ++j) to[i + j * size] = values[j];
-    }
-    for (; i < n; i += size) to[i] = f(i);
+    for (int64_t i = team_.team_rank(); i < n; i += detail::many * size) detail::assign_some(i, size, n, to, f);
   }
 
   template <class F>
@@ -116,6 +124,14 @@ template <class F>
 void for_elements(const char* name, const Exec& exec, Range range, const F& f) {
   const Kokkos::RangePolicy<Exec, Kokkos::IndexType<int64_t>> all(exec, range.begin, range.end);
   Kokkos::parallel_for(name, all, f);
+}
+
+template <class T, class F>
+void assign_elements(const char* name, const Exec& exec, int64_t n, T* to, const F& f) {
+  constexpr int64_t stride = 128, block = stride * detail::many;  // of elements
+  Kokkos::parallel_for(name, over(exec, (n + block - 1) / block * stride), KOKKOS_LAMBDA(int64_t t) {
+    detail::assign_some(t / stride * block + t % stride, stride, n, to, f);
+  });
 }
 
 template <class F>

@@ -15,6 +15,7 @@
 #include "ops/attend.hpp"
 #include "ops/gemm.hpp"
 #include "ops/ops.hpp"
+#include "ops/unfused.hpp"
 #include "tensor/convert.hpp"
 #include "tensor/cursor.hpp"
 #include "tensor/device.hpp"
@@ -89,6 +90,37 @@ void products(const Exec& exec, int64_t N, int64_t in, int64_t out, const char* 
   measure(backward, 2 * (2 * n * i + 2 * n * o + i * o) + 8 * i * o, 4 * n * i * o, [&] { affine_backward(exec, x, p, dy, dx, dp); });
 }
 
+/// What is fused with a product on a device, beside the same one at a time.
+void fused(const Exec& exec, int64_t N, int64_t C) {
+  const auto n = static_cast<double>(N), c = static_cast<double>(C);
+  const double flops = 8 * n * c * c, more = 8 * c * c;
+  const Matrix<bf16> x = random<bf16>(N, C), dy = random<bf16>(N, C), f = random<bf16>(N, 4 * C), g = random<bf16>(N, 4 * C);
+  const Matrix<float> residual = random<float>(N, C), sum = random<float>(N, C);
+  const Affine<bf16> wide{random<bf16>(4 * C, C), {}}, narrow{random<bf16>(C, 4 * C), {}};
+  const Affine<float> gradient{random<float>(C, 4 * C), {}};
+  measure("affine_add", n * c * 16 + more, flops, [&] { affine_add(exec, g, narrow, residual, sum); });
+  measure("affine_add_unfused", n * c * 24 + more, flops, [&] { unfused::affine_add(exec, g, narrow, residual, sum); });
+  measure("affine_gelu", n * c * 18 + more, flops, [&] { affine_gelu(exec, x, wide, Gelu::tanh, f, g); });
+  measure("affine_gelu_unfused", n * c * 26 + more, flops, [&] { unfused::affine_gelu(exec, x, wide, Gelu::tanh, f, g); });
+  measure("affine_gelu_backward", n * c * 28 + more, 2 * flops, [&] { affine_gelu_backward(exec, g, narrow, dy, Gelu::tanh, f, f, gradient); });
+  measure("affine_gelu_backward_unfused", n * c * 44 + more, 2 * flops,
+          [&] { unfused::affine_gelu_backward(exec, g, narrow, dy, Gelu::tanh, f, f, gradient); });
+}
+
+void attention(const Exec& exec, const Shape& shape) {
+  const int64_t B = shape.sequences, T = shape.length, C = shape.channels, H = shape.heads;
+  const auto n = static_cast<double>(B * T), c = static_cast<double>(C), t = static_cast<double>(T);
+  Cursor measured;
+  AttentionRoom<bf16>::map(measured, T, C / H, true);
+  const Vector<char> store = uninitialised<char>("lawa::room", measured.used());
+  Cursor at(store.data());
+  const Attention<bf16> attention{H, T, 0.125f, AttentionRoom<bf16>::map(at, T, C / H, true)};
+  const Matrix<bf16> qkv = random<bf16>(B * T, 3 * C), dqkv = random<bf16>(B * T, 3 * C), y = random<bf16>(B * T, C), dy = random<bf16>(B * T, C);
+  const Matrix<float> log_sum = random<float>(B * H, T);
+  measure("attend", n * c * 8, 2 * n * t * c, [&] { attend(exec, attention, qkv, log_sum, y); });
+  measure("attend_backward", n * c * 16, 5 * n * t * c, [&] { attend_backward(exec, attention, qkv, log_sum, y, dy, dqkv); });
+}
+
 void elementwise(const Exec& exec, int64_t N, int64_t F) {
   const auto n = static_cast<double>(N), f = static_cast<double>(F);
   const Matrix<bf16> x = random<bf16>(N, F), y = random<bf16>(N, F);
@@ -126,6 +158,8 @@ void run(const Shape& shape) {
   norms(exec, N, C);
   elementwise(exec, N, 4 * C);
   embedding(exec, shape);
+  attention(exec, shape);
+  fused(exec, N, C);
   head(exec, std::min<int64_t>(N, 8192), shape.vocabulary);
   products(exec, N, C, 3 * C, "c_attn", "c_attn_backward");
   products(exec, N, C, C, "attn_c_proj", "attn_c_proj_backward");
