@@ -13,7 +13,7 @@ BatchBuffer::BatchBuffer(int64_t sequences, int64_t length)
 
 TokenBatch BatchBuffer::load(const std::vector<std::vector<TokenId>>& windows) {
   const Range some{0, static_cast<int64_t>(windows.size())};
-  const TokenBatch batch{slice(inputs_, some), slice(targets_, some)};
+  TokenBatch batch{slice(inputs_, some), slice(targets_, some)};
   const auto inputs = Kokkos::create_mirror_view(batch.inputs), targets = Kokkos::create_mirror_view(batch.targets);
   for (size_t b = 0; b < windows.size(); ++b)
     for (size_t t = 0; t < inputs.extent(1); ++t) {
@@ -22,6 +22,7 @@ TokenBatch BatchBuffer::load(const std::vector<std::vector<TokenId>>& windows) {
     }
   Kokkos::deep_copy(batch.inputs, inputs);
   Kokkos::deep_copy(batch.targets, targets);
+  batch.ids = inputs;
   return batch;
 }
 

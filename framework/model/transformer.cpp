@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "ops/gemm.hpp"
-#include "tensor/convert.hpp"
 
 namespace lawa {
 namespace {
@@ -16,6 +15,9 @@ constexpr int64_t head_rows = kernels_run_at_once ? 512 : 8192;
 constexpr int64_t alignment = 64;   // bytes, a cache line
 
 Tokens flat(const Matrix<int32_t>& ids) { return Tokens(ids.data(), ids.size()); }
+HostVector<int32_t> ids_of(const TokenBatch& batch) {
+  return batch.ids.size() > 0 ? HostVector<int32_t>(batch.ids.data(), batch.ids.size()) : on_host(flat(batch.inputs));
+}
 
 /// f(rows) for consecutive ranges that cover 0..n-1.
 template <class F>
@@ -55,6 +57,7 @@ auto Transformer<S>::map_activations(const ModelConfig& config, int64_t sequence
   }
   a.x = backward ? at.matrix<float>(N, C) : a.blocks[0].x;
   a.s = statistics();
+  a.losses = at.vector<double>(N);
   a.h = at.matrix<S>(N, C);
   a.z = at.matrix<float>(std::min(N, head_rows), V);
   a.attention = AttentionRoom<S>::map(at, length, C / config.heads, backward);
@@ -165,15 +168,26 @@ void Transformer<S>::mlp_half(const Exec& exec, int64_t layer) {
 }
 
 template <class S>
-double Transformer<S>::head(const Exec& exec, const Tokens& targets) {
-  double loss = 0;
+void Transformer<S>::head(const Exec& exec, const Tokens& targets) {
   for_each_rows(rows(a_.h), [&](Range some) {
     const auto h = slice(a_.h, some);
     const auto z = slice(a_.z, {0, some.size()});
     gemm(exec, 1, block(h), Transpose::no, block(w_.head), Transpose::yes, 0, block(z));  // z = h W^T
-    loss += cross_entropy(exec, z, slice(targets, some));
+    cross_entropy(exec, z, slice(targets, some), slice(a_.losses, some));
   });
-  return loss;
+}
+
+/// What head() or head_backward() has left; waits for it.
+template <class S>
+double Transformer<S>::summed_losses() const {
+  const HostVector<double> losses = on_host(a_.losses);
+  double sum = 0;
+  for_each_rows(rows(a_.h), [&](Range some) {
+    double part = 0;
+    for (int64_t n = some.begin; n < some.end; ++n) part += losses(static_cast<size_t>(n));
+    sum += part;
+  });
+  return sum;
 }
 
 /// Zeroes the gradients that kernels add to, and that no product overwrites; wte's is the head's product first, where they are tied.
@@ -191,18 +205,16 @@ void Transformer<S>::clear_block(const Exec& exec, int64_t layer) {
 }
 
 template <class S>
-double Transformer<S>::head_backward(const Exec& exec, const Tokens& targets, double scale, float kept) {
-  double loss = 0;
+void Transformer<S>::head_backward(const Exec& exec, const Tokens& targets, double scale, float kept) {
   for_each_rows(rows(a_.h), [&](Range some) {
     const auto h = slice(a_.h, some), dh = slice(a_.dh, some), dz = slice(a_.dz, {0, some.size()});
     const auto z = slice(a_.z, {0, some.size()});
     gemm(exec, 1, block(h), Transpose::no, block(w_.head), Transpose::yes, 0, block(z));      // z = h W^T
-    loss += cross_entropy_backward(exec, z, slice(targets, some), scale, dz);
+    cross_entropy_backward(exec, z, slice(targets, some), scale, slice(a_.losses, some), dz);
     const float factor = some.begin == 0 ? kept : 1;
     gemm(exec, 1, block(dz), Transpose::yes, block(h), Transpose::no, factor, block(dw_.head));  // dW += dz^T h
     gemm(exec, 1, block(dz), Transpose::no, block(w_.head), Transpose::no, 0, block(dh));    // dh = dz W
   });
-  return loss;
 }
 
 template <class S>
@@ -215,22 +227,20 @@ void Transformer<S>::block_backward(const Exec& exec, int64_t layer, int64_t len
   const Attention<S> shape = attention(layer, length);
   const auto through_ln_2 = [&](const Matrix<float>& x) {
     affine_backward(exec, a.h2, w.c_fc, a_.df, a_.dh, dw.c_fc, kept);
-    norm_backward(exec, x, w.ln_2, a.s2, a_.dh, a_.dx, dw.ln_2);
+    norm_backward(exec, x, w.ln_2, a.s2, a_.dh, a_.dx, a_.dr, dw.ln_2);
   };
   if (purpose_ == Purpose::recompute_block && gone) {
     attention_half(exec, layer, length);
     mlp_half(exec, layer);
   }
-  convert(exec, a_.dx, a_.dr);
   affine_gelu_backward(exec, a.g, w.mlp_c_proj, a_.dr, gelu_, a.f, a_.df, dw.mlp_c_proj, kept);
   if (!parallel) through_ln_2(a.x1);
   if (purpose_ == Purpose::recompute_attention && gone) attention_half(exec, layer, length);
-  if (!parallel) convert(exec, a_.dx, a_.dr);
   affine_backward(exec, a.y, w.attn_c_proj, a_.dr, a_.dh, dw.attn_c_proj, kept);
   attend_backward(exec, shape, a.qkv, a.log_sum, a.y, a_.dh, a_.dqkv);
   rotate(exec, rotary_, Turn::backward, shape, a_.dqkv);
   affine_backward(exec, a.h1, w.c_attn, a_.dqkv, a_.dh, dw.c_attn, kept);
-  norm_backward(exec, a.x, w.ln_1, a.s1, a_.dh, a_.dx, dw.ln_1);
+  norm_backward(exec, a.x, w.ln_1, a.s1, a_.dh, a_.dx, parallel ? Matrix<S>() : a_.dr, dw.ln_1);
   if (parallel) through_ln_2(a.x);  // not before: dr, which both halves begin from, may be dx itself
 }
 
@@ -244,9 +254,9 @@ double Transformer<S>::forward_backward(const Exec& exec, const TokenBatch& batc
   if (rows(batch.inputs) == 0) return pass_by(exec, gradients, finished), 0;
   if (gradients == Gradients::overwrite) clear_rest(exec);
   forward(exec, batch.inputs);
-  const double loss = head_backward(exec, flat(batch.targets), scale, kept);
+  head_backward(exec, flat(batch.targets), scale, kept);
   Kokkos::deep_copy(exec, a_.dx, 0.0f);
-  norm_backward(exec, a_.x, w_.ln_f, a_.s, a_.dh, a_.dx, dw_.ln_f);
+  norm_backward(exec, a_.x, w_.ln_f, a_.s, a_.dh, a_.dx, a_.dr, dw_.ln_f);
   done({w_.blocks.back().range.end, w_.size});
   for (int64_t l = L - 1; l >= 0; --l) {
     fetch(exec, 1 + l);
@@ -254,9 +264,9 @@ double Transformer<S>::forward_backward(const Exec& exec, const TokenBatch& batc
     block_backward(exec, l, T, kept);
     done(w_.blocks[static_cast<size_t>(l)].range);
   }
-  embed_backward(exec, flat(batch.inputs), T, a_.dx, dw_.wte, dw_.wpe);
+  embed_backward(exec, ids_of(batch), T, a_.dx, dw_.wte, dw_.wpe);
   done({0, w_.blocks.front().range.begin});
-  return loss;
+  return summed_losses();
 }
 
 /// What forward_backward does beside computing. The order of fetches and of finished groups is the same.
@@ -283,7 +293,8 @@ double Transformer<S>::loss(const Exec& exec, const TokenBatch& batch) {
     return 0;
   }
   forward(exec, batch.inputs);
-  return head(exec, flat(batch.targets));
+  head(exec, flat(batch.targets));
+  return summed_losses();
 }
 
 template <class S>

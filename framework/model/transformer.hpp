@@ -12,9 +12,11 @@
 
 namespace lawa {
 
-/// B sequences of T tokens each, (B, T) on the device; targets are the inputs one position later.
+/// B sequences of T tokens each, (B, T) on the device; targets are the inputs one position later. `ids`: the inputs where the CPU reads
+/// them, for the backward, which fetches them where they are missing.
 struct TokenBatch {
-  Matrix<int32_t> inputs, targets;
+  Matrix<int32_t> inputs{}, targets{};
+  Matrix<int32_t, HostMemory> ids{};
 };
 
 /// What a model keeps between its forward and its backward, per block: everything; without what leads to the attention's output; its
@@ -68,6 +70,7 @@ class Transformer {
     Matrix<float> x, z;  ///< final residual; logits of some rows at a time
     Matrix<S> h, dz;     ///< the final residual's norm; gradients of the logits
     NormStatistics s;
+    Vector<double> losses;  ///< of each row
     Matrix<float> dx;    ///< gradient of the residual
     Matrix<S> dr;        ///< the same as S
     Matrix<S> dh, dqkv, df;
@@ -80,11 +83,12 @@ class Transformer {
   void forward(const Exec& exec, const Matrix<int32_t>& inputs);
   void attention_half(const Exec& exec, int64_t layer, int64_t length);
   void mlp_half(const Exec& exec, int64_t layer);
-  double head(const Exec& exec, const Tokens& targets);
+  void head(const Exec& exec, const Tokens& targets);
+  double summed_losses() const;
   void fetch(const Exec& exec, int64_t group) const;
   void clear_rest(const Exec& exec);
   void clear_block(const Exec& exec, int64_t layer);
-  double head_backward(const Exec& exec, const Tokens& targets, double scale, float kept);
+  void head_backward(const Exec& exec, const Tokens& targets, double scale, float kept);
   void pass_by(const Exec& exec, Gradients gradients, const Finished& finished);
   void block_backward(const Exec& exec, int64_t layer, int64_t length, float kept);
 

@@ -11,31 +11,33 @@ KOKKOS_INLINE_FUNCTION double negative_log(float target, const SoftmaxSum& row) 
 
 }  // namespace
 
-double cross_entropy(const Exec& exec, const Matrix<float>& z, const Tokens& targets) {
+void cross_entropy(const Exec& exec, const Matrix<float>& z, const Tokens& targets, const Vector<double>& losses) {
   const int64_t V = columns(z);
-  return sum_rows("lawa::cross_entropy", exec, rows(z), V, KOKKOS_LAMBDA(const Row& row, int64_t n) -> double {
+  for_rows("lawa::cross_entropy", exec, rows(z), V, KOKKOS_LAMBDA(const Row& row, int64_t n) {
     const float* const zn = &z(n, 0);
-    return negative_log(zn[targets(n)], row.softmax_sum(V, [&](int64_t v) { return zn[v]; }));
+    const SoftmaxSum softmax = row.softmax_sum(V, [&](int64_t v) { return zn[v]; });
+    row.once([&] { losses(n) = negative_log(zn[targets(n)], softmax); });
   });
 }
 
 // z is read before dz, which may be the same memory, is written: the softmax's sum needs all of the row.
 template <class S>
-double cross_entropy_backward(const Exec& exec, const Matrix<float>& z, const Tokens& targets, double scale, const Matrix<S>& dz) {
+void cross_entropy_backward(const Exec& exec, const Matrix<float>& z, const Tokens& targets, double scale, const Vector<double>& losses,
+                            const Matrix<S>& dz) {
   const int64_t V = columns(z);
   const auto step = static_cast<float>(scale);
-  return sum_rows("lawa::cross_entropy_backward", exec, rows(z), V, KOKKOS_LAMBDA(const Row& row, int64_t n) -> double {
+  for_rows("lawa::cross_entropy_backward", exec, rows(z), V, KOKKOS_LAMBDA(const Row& row, int64_t n) {
     const float* const zn = &z(n, 0);
     const int64_t target = targets(n);
     const float at_target = zn[target];
     const SoftmaxSum softmax = row.softmax_sum(V, [&](int64_t v) { return zn[v]; });
     const float factor = step / softmax.sum;
     row.assign(V, &dz(n, 0), [&](int64_t v) { return exponential(zn[v] - softmax.top) * factor - (v == target ? step : 0); });
-    return negative_log(at_target, softmax);
+    row.once([&] { losses(n) = negative_log(at_target, softmax); });
   });
 }
 
-template double cross_entropy_backward(const Exec&, const Matrix<float>&, const Tokens&, double, const Matrix<float>&);
-template double cross_entropy_backward(const Exec&, const Matrix<float>&, const Tokens&, double, const Matrix<bf16>&);
+template void cross_entropy_backward(const Exec&, const Matrix<float>&, const Tokens&, double, const Vector<double>&, const Matrix<float>&);
+template void cross_entropy_backward(const Exec&, const Matrix<float>&, const Tokens&, double, const Vector<double>&, const Matrix<bf16>&);
 
 }  // namespace lawa

@@ -62,10 +62,6 @@ void gelu_backward(const Exec& exec, Gelu form, const Matrix<S>& x, const Matrix
     });
 }
 
-void add(const Exec& exec, const Matrix<float>& a, const Matrix<float>& b, const Matrix<float>& y) {
-  map("lawa::add", exec, a, b, y, KOKKOS_LAMBDA(float left, float right) { return left + right; });
-}
-
 template void gelu(const Exec&, Gelu, const Vector<float>&, const Matrix<float>&, const Matrix<float>&);
 template void gelu(const Exec&, Gelu, const Vector<bf16>&, const Matrix<bf16>&, const Matrix<bf16>&);
 template void gelu_backward(const Exec&, Gelu, const Matrix<float>&, const Matrix<float>&, const Matrix<float>&);

@@ -3,7 +3,7 @@
 namespace lawa {
 
 // Several rows may add into one row of dwte: each work item owns a few channels of all rows and adds in the rows' order.
-void embed_backward(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<float>& dx,
+void embed_backward(const Exec& exec, const HostVector<int32_t>& ids, int64_t sequence_length, const Matrix<float>& dx,
                     const Matrix<float>& dwte, const Matrix<float>& dwpe) {
   constexpr int64_t width = 64;
   const int64_t C = columns(dx), N = rows(dx);

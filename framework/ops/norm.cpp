@@ -33,32 +33,17 @@ void norm(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, const Norm
   });
 }
 
-template <class S>
-void add_norm(const Exec& exec, const Matrix<float>& x, const Matrix<float>& r, const Norm<S>& p, const NormStatistics& statistics,
-              const Matrix<float>& sum, const Matrix<S>& y) {
-  const Vector<S> weight = p.weight, bias = p.bias;
-  const Vector<float> means = statistics.mean, inverses = statistics.inverse_deviation;
-  const S* const b = rows(bias) > 0 ? bias.data() : nullptr;
-  for_rows("lawa::add_norm", exec, rows(x), columns(x), KOKKOS_LAMBDA(const Row& row, int64_t n) {
-    const int64_t C = columns(x);
-    const float* const xn = &x(n, 0);
-    const float* const rn = &r(n, 0);
-    float* const sn = &sum(n, 0);
-    row.assign(C, sn, [&](int64_t c) { return xn[c] + rn[c]; });
-    norm_row(row, C, sn, weight.data(), b, means(n), inverses(n), &y(n, 0));
-  });
-}
-
 // With h = (x - mean) * inverse, d = weight * dy and <.> the mean over channels: dx += inverse * (d - <d> - h <d h>).
 template <class S>
 void norm_backward(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, const NormStatistics& statistics, const Matrix<S>& dy,
-                   const Matrix<float>& dx, const Norm<float>& dp) {
+                   const Matrix<float>& dx, const Matrix<S>& dr, const Norm<float>& dp) {
   const Vector<S> weight = p.weight;
   const int64_t C = columns(x);
   const float* const xs = x.data();
   const S* const dys = dy.data();
   const float* const mean_of = statistics.mean.data();
   const float* const inverse_of = statistics.inverse_deviation.data();
+  S* const rounded = static_cast<const void*>(dr.data()) == dx.data() ? nullptr : dr.data();
   add_column_sums(exec, rows(x), dp.weight, KOKKOS_LAMBDA(int64_t n, int64_t c) {
     return dys[n * C + c] * ((xs[n * C + c] - mean_of[n]) * inverse_of[n]);
   });
@@ -76,15 +61,14 @@ void norm_backward(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, c
     });
     const float d_mean = sums.first / static_cast<float>(C), dh_mean = sums.second / static_cast<float>(C);
     row.assign(C, dxn, [&](int64_t c) { return dxn[c] + inverse * (w[c] * dyn[c] - d_mean - (xn[c] - mean) * inverse * dh_mean); });
+    if (rounded != nullptr) row.assign(C, rounded + n * C, [&](int64_t c) { return dxn[c]; });
   });
 }
 
 #define LAWA_INSTANTIATE(S)                                                                                                          \
   template void norm(const Exec&, const Matrix<float>&, const Norm<S>&, const NormStatistics&, const Matrix<S>&);                    \
-  template void add_norm(const Exec&, const Matrix<float>&, const Matrix<float>&, const Norm<S>&, const NormStatistics&,             \
-                         const Matrix<float>&, const Matrix<S>&);                                                                    \
   template void norm_backward(const Exec&, const Matrix<float>&, const Norm<S>&, const NormStatistics&, const Matrix<S>&,            \
-                              const Matrix<float>&, const Norm<float>&);
+                              const Matrix<float>&, const Matrix<S>&, const Norm<float>&);
 LAWA_INSTANTIATE(float)
 LAWA_INSTANTIATE(bf16)
 

@@ -4,7 +4,7 @@
 // weights, and activations on their way into matrix products, are kept as. Everything is computed in float, and what is added to many
 // times (residuals, parameter gradients, statistics, losses) is kept in float.
 // Every backward ADDS into parameter gradients and OVERWRITES activation gradients, norm_backward alone adds to the residual's. Nothing
-// uses atomics: results repeat bit for bit. Work is queued on exec; functions that return a number wait for it.
+// uses atomics: results repeat bit for bit. Work is queued on exec.
 #pragma once
 #include "tensor/bf16.hpp"
 #include "tensor/tensor.hpp"
@@ -34,21 +34,17 @@ enum class Gelu { tanh, erf };
 template <class S>
 void embed(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<S>& wte, const Matrix<S>& wpe,
            const Matrix<float>& x);
-/// Adds dx (N, C) into the rows of dwte and dwpe that embed() read.
-void embed_backward(const Exec& exec, const Tokens& ids, int64_t sequence_length, const Matrix<float>& dx,
+/// Adds dx (N, C) into the rows of dwte and dwpe that embed() read; ids where the CPU reads them.
+void embed_backward(const Exec& exec, const HostVector<int32_t>& ids, int64_t sequence_length, const Matrix<float>& dx,
                     const Matrix<float>& dwte, const Matrix<float>& dwpe);
 
 /// Layer normalisation (Ba, Kiros, Hinton 2016) of each row of x (N, C) into y (N, C); keeps its statistics.
 template <class S>
 void norm(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, const NormStatistics& statistics, const Matrix<S>& y);
-/// sum = x + r; y = norm(sum). sum may be x or r.
-template <class S>
-void add_norm(const Exec& exec, const Matrix<float>& x, const Matrix<float>& r, const Norm<S>& p, const NormStatistics& statistics,
-              const Matrix<float>& sum, const Matrix<S>& y);
-/// Adds to dx (N, C), the gradient of the residual that x is, and to dp; dy (N, C).
+/// Adds to dx (N, C), the gradient of the residual that x is, and to dp; dy (N, C). dr, where it has rows, becomes dx as S; it may be dx.
 template <class S>
 void norm_backward(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, const NormStatistics& statistics, const Matrix<S>& dy,
-                   const Matrix<float>& dx, const Norm<float>& dp);
+                   const Matrix<float>& dx, const Matrix<S>& dr, const Norm<float>& dp);
 
 /// y (N, out) = x (N, in) W^T + b.
 template <class S>
@@ -75,13 +71,11 @@ void gelu(const Exec& exec, Gelu form, const Vector<S>& bias, const Matrix<S>& x
 template <class S>
 void gelu_backward(const Exec& exec, Gelu form, const Matrix<S>& x, const Matrix<S>& dy, const Matrix<S>& dx);
 
-/// y = a + b; y may be either.
-void add(const Exec& exec, const Matrix<float>& a, const Matrix<float>& b, const Matrix<float>& y);
-
-/// Sum over rows of -log softmax(z[n])[targets[n]] in nats; z (N, V). Fetched from the device.
-double cross_entropy(const Exec& exec, const Matrix<float>& z, const Tokens& targets);
-/// The same, and dz = scale * d(sum)/dz = scale * (softmax(z[n]) - onehot(targets[n])); z is overwritten, and may be dz.
+/// losses[n] = -log softmax(z[n])[targets[n]] in nats; z (N, V), losses (N).
+void cross_entropy(const Exec& exec, const Matrix<float>& z, const Tokens& targets, const Vector<double>& losses);
+/// The same, and dz = scale * d(their sum)/dz = scale * (softmax(z[n]) - onehot(targets[n])); dz may be z.
 template <class S>
-double cross_entropy_backward(const Exec& exec, const Matrix<float>& z, const Tokens& targets, double scale, const Matrix<S>& dz);
+void cross_entropy_backward(const Exec& exec, const Matrix<float>& z, const Tokens& targets, double scale, const Vector<double>& losses,
+                            const Matrix<S>& dz);
 
 }  // namespace lawa

@@ -12,7 +12,6 @@
 //           softmax_sum(n, f)   the largest of the floats f(i), and the sum of exp(f(i) - largest), with n > 0
 //           once(f)             f() on one thread
 // for_rows(name, exec, n_rows, width, f)          f(row, n); width: about how many elements a row has
-// sum_rows(name, exec, n_rows, width, f)          the sum of what f(row, n) -> double returns, waited for
 // for_elements(name, exec, range, f)              f(i) for i in the range
 // assign_elements(name, exec, n, to, f)           to[i] = f(i), as a row's assign
 // sum_elements(name, exec, n, f)                  the sum of the doubles f(i), waited for

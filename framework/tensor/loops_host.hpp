@@ -56,13 +56,6 @@ void for_rows(const char* name, const Exec& exec, int64_t n_rows, int64_t, const
 }
 
 template <class F>
-double sum_rows(const char* name, const Exec& exec, int64_t n_rows, int64_t, const F& f) {
-  double total = 0;
-  Kokkos::parallel_reduce(name, over(exec, n_rows), [=](int64_t n, double& sum) { sum += f(Row{}, n); }, total);
-  return total;
-}
-
-template <class F>
 void for_elements(const char* name, const Exec& exec, Range range, const F& f) {
   Kokkos::parallel_for(name, over(exec, (range.size() + detail::chunk - 1) / detail::chunk), [=](int64_t item) {
     const int64_t begin = range.begin + item * detail::chunk, end = begin + detail::chunk < range.end ? begin + detail::chunk : range.end;

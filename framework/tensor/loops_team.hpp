@@ -1,4 +1,5 @@
-// loops.hpp for a device: a team of threads a row. Thread t has the elements t, t + threads, …, so that neighbours read neighbours.
+// loops.hpp for a device. A narrow row has a warp's lanes, and a team some rows; a wide row has a team to itself. Thread t of a row has the
+// elements t, t + threads, …, so that neighbours read neighbours.
 #pragma once
 #include "tensor/math.hpp"
 #include "tensor/scratch.hpp"
@@ -9,15 +10,15 @@ struct Kokkos::reduction_identity<lawa::Two> {
 };
 
 namespace lawa {
-
 namespace detail {
 
-constexpr int64_t many = 4;  // elements that are read before any is written: loads that don't wait for each other
+constexpr int lanes = kernels_run_at_once ? 1 : 32;  // of a warp
+constexpr int64_t many = 4;                          // elements that are read before any is written: loads that don't wait for each other
 
 /// to[i] = f(i) for i = first, first + stride, … below end; at most `many`.
 template <class T, class F>
 KOKKOS_INLINE_FUNCTION void assign_some(int64_t first, int64_t stride, int64_t end, T* to, const F& f) {
-  decltype(f(first)) values[many];
+  decltype(f(first)) values[many]{};
   for (int64_t j = 0; j < many; ++j)
     if (first + j * stride < end) values[j] = f(first + j * stride);
   for (int64_t j = 0; j < many; ++j)
@@ -29,95 +30,105 @@ KOKKOS_INLINE_FUNCTION void assign_some(int64_t first, int64_t stride, int64_t e
 class Row {
  public:
   using Team = Kokkos::TeamPolicy<Exec>::member_type;
-  KOKKOS_INLINE_FUNCTION explicit Row(const Team& team) : team_(team) {}
+  KOKKOS_INLINE_FUNCTION Row(const Team& team, bool wide)
+      : team_(team), wide_(wide), threads_(wide ? detail::lanes * team.team_size() : detail::lanes) {}
 
   template <class F>
   KOKKOS_INLINE_FUNCTION void each(int64_t n, const F& f) const {
-    for (int64_t i = team_.team_rank(); i < n; i += team_.team_size()) f(i);
+    on_threads([&](int t) {
+      for (int64_t i = t; i < n; i += threads_) f(i);
+    });
   }
 
   template <class T, class F>
   KOKKOS_INLINE_FUNCTION void assign(int64_t n, T* to, const F& f) const {
-    const int64_t size = team_.team_size();
-    for (int64_t i = team_.team_rank(); i < n; i += detail::many * size) detail::assign_some(i, size, n, to, f);
+    on_threads([&](int t) {
+      for (int64_t i = t; i < n; i += detail::many * threads_) detail::assign_some(i, threads_, n, to, f);
+    });
   }
 
   template <class F>
   KOKKOS_INLINE_FUNCTION float sum(int64_t n, const F& f) const {
-    float total = 0;
-    Kokkos::parallel_reduce(Kokkos::TeamThreadRange(team_, n), [&](int64_t i, float& part) { part += f(i); }, total);
-    return total;
+    return total<float>([&](float& part, int t) {
+      for (int64_t i = t; i < n; i += threads_) part += f(i);
+    });
   }
   template <class F>
   KOKKOS_INLINE_FUNCTION Two sums(int64_t n, const F& f) const {
-    Two total;
-    Kokkos::parallel_reduce(Kokkos::TeamThreadRange(team_, n), [&](int64_t i, Two& part) { part += f(i); }, Kokkos::Sum<Two>(total));
-    return total;
+    return total<Two>([&](Two& part, int t) {
+      for (int64_t i = t; i < n; i += threads_) part += f(i);
+    });
   }
 
-  /// One reading: a thread's sum is scaled down whenever it meets a larger number.
+  /// One reading: a thread's sum is scaled down whenever it meets larger numbers.
   template <class F>
   KOKKOS_INLINE_FUNCTION SoftmaxSum softmax_sum(int64_t n, const F& f) const {
-    float mine = lowest, part = 0;
-    for (int64_t i = team_.team_rank(); i < n; i += team_.team_size()) {
-      const float x = f(i);
-      if (mine < x) {
-        part *= exponential(mine - x);
-        mine = x;
+    using detail::many;
+    float mine = lowest, sum = 0, top = lowest;
+    on_threads([&](int t) {
+      for (int64_t i = t; i < n; i += many * threads_) {
+        float x[many];
+        for (int64_t j = 0; j < many; ++j) x[j] = i + j * threads_ < n ? f(i + j * threads_) : lowest;
+        float largest = x[0];
+        for (int64_t j = 1; j < many; ++j) largest = larger(largest, x[j]);
+        if (mine < largest) {
+          sum *= exponential(mine - largest);
+          mine = largest;
+        }
+        for (int64_t j = 0; j < many; ++j) sum += i + j * threads_ < n ? exponential(x[j] - mine) : 0;
       }
-      part += exponential(x - mine);
-    }
-    float top = lowest, sum = 0;
-    const auto once = Kokkos::TeamThreadRange(team_, team_.team_size());  // each thread comes once
-    Kokkos::parallel_reduce(once, [&](int, float& largest) { largest = larger(largest, mine); }, Kokkos::Max<float>(top));
-    Kokkos::parallel_reduce(once, [&](int, float& total) { total += part * exponential(mine - top); }, sum);
-    return {top, sum};
+    });
+    reduce([&](int, float& largest) { largest = larger(largest, mine); }, Kokkos::Max<float>(top));
+    return {top, total<float>([&](float& part, int) { part += sum * exponential(mine - top); })};
   }
 
   template <class F>
   KOKKOS_INLINE_FUNCTION void once(const F& f) const {
-    if (team_.team_rank() == 0) f();
+    if (wide_) Kokkos::single(Kokkos::PerTeam(team_), f);
+    else Kokkos::single(Kokkos::PerThread(team_), f);
   }
 
  private:
   static constexpr float lowest = -3.4e38f;
+
+  /// f(t) on thread t of the row.
+  template <class F>
+  KOKKOS_INLINE_FUNCTION void on_threads(const F& f) const {
+    if (wide_) Kokkos::parallel_for(Kokkos::TeamVectorRange(team_, threads_), f);
+    else Kokkos::parallel_for(Kokkos::ThreadVectorRange(team_, threads_), f);
+  }
+  template <class F, class Reducer>
+  KOKKOS_INLINE_FUNCTION void reduce(const F& f, const Reducer& reducer) const {
+    if (wide_) Kokkos::parallel_reduce(Kokkos::TeamVectorRange(team_, threads_), f, reducer);
+    else Kokkos::parallel_reduce(Kokkos::ThreadVectorRange(team_, threads_), f, reducer);
+  }
+  /// What all threads' f(part, t) have added to `part`; every thread has it.
+  template <class T, class F>
+  KOKKOS_INLINE_FUNCTION T total(const F& f) const {
+    T sum{};
+    reduce([&](int t, T& part) { f(part, t); }, Kokkos::Sum<T>(sum));
+    return sum;
+  }
+
   const Team& team_;
+  bool wide_;
+  int threads_;
 };
 
-namespace detail {
-
-/// Threads of a team for rows of about `width` elements: some four elements a thread, whole warps.
-inline int threads_for(int64_t width) {
-  int threads = 32;
-  while (threads < 512 && threads * 4 < width) threads *= 2;
-  return threads;
-}
-
-/// A team a row.
-template <class F, class Tag>
-Kokkos::TeamPolicy<Exec> teams(const Exec& exec, int64_t n_rows, int64_t width, const F& f, Tag tag) {
-  const auto league = static_cast<int>(n_rows);
-  if constexpr (kernels_run_at_once) return {exec, league, std::min(threads_for(width), Kokkos::TeamPolicy<Exec>(exec, league, 1).team_size_max(f, tag))};
-  else return {exec, league, threads_for(width)};
-}
-
-}  // namespace detail
+constexpr int64_t wide_row = 8192;  ///< elements from which on a row has a team
 
 template <class F>
 void for_rows(const char* name, const Exec& exec, int64_t n_rows, int64_t width, const F& f) {
-  const auto of_team = KOKKOS_LAMBDA(const Row::Team& team) { f(Row(team), team.league_rank()); };
-  Kokkos::parallel_for(name, detail::teams(exec, n_rows, width, of_team, Kokkos::ParallelForTag()), of_team);
-}
-
-template <class F>
-double sum_rows(const char* name, const Exec& exec, int64_t n_rows, int64_t width, const F& f) {
-  double total = 0;
-  const auto of_team = KOKKOS_LAMBDA(const Row::Team& team, double& sum) {
-    const double value = f(Row(team), team.league_rank());
-    if (team.team_rank() == 0) sum += value;
+  const bool wide = width >= wide_row;
+  const auto of_team = KOKKOS_LAMBDA(const Row::Team& team) {
+    const int64_t n = wide ? team.league_rank() : static_cast<int64_t>(team.league_rank()) * team.team_size() + team.team_rank();
+    if (n < n_rows) f(Row(team, wide), n);
   };
-  Kokkos::parallel_reduce(name, detail::teams(exec, n_rows, width, of_team, Kokkos::ParallelReduceTag()), of_team, total);
-  return total;
+  int team = wide ? 16 : 8;
+  if constexpr (kernels_run_at_once)
+    team = std::min(team, Kokkos::TeamPolicy<Exec>(exec, 1, 1).team_size_max(of_team, Kokkos::ParallelForTag()));
+  const int64_t league = wide ? n_rows : (n_rows + team - 1) / team;
+  Kokkos::parallel_for(name, Kokkos::TeamPolicy<Exec>(exec, static_cast<int>(league), team, detail::lanes), of_team);
 }
 
 template <class F>
@@ -156,7 +167,7 @@ void add_column_sums(const Exec& exec, int64_t n_rows, const Vector<float>& sums
     for (int64_t n = block * height; n < end; ++n) sum += value(n, column);
     partial[i] = sum;
   });
-  for_rows("lawa::add_column_sums", exec, n_columns, 0, KOKKOS_LAMBDA(const Row& row, int64_t column) {
+  for_rows("lawa::add_column_sums", exec, n_columns, n_blocks, KOKKOS_LAMBDA(const Row& row, int64_t column) {
     const float sum = row.sum(n_blocks, [&](int64_t block) { return partial[block * n_columns + column]; });
     row.once([&] { out[column] += sum; });
   });

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
-#include "ops/ops.hpp"
+#include "tensor/loops.hpp"
 
 namespace lawa {
 namespace {
 
-Matrix<float> row(const Vector<float>& x) { return Matrix<float>(x.data(), 1, x.extent(0)); }
+void add(const Exec& exec, const Vector<float>& sum, const Vector<float>& x) {
+  float* const to = sum.data();
+  const float* const from = x.data();
+  for_elements("lawa::add", exec, {0, rows(sum)}, KOKKOS_LAMBDA(int64_t i) { to[i] += from[i]; });
+}
 
 }  // namespace
 
@@ -36,7 +40,7 @@ void GradientStore::finish(const Exec& exec, int64_t begin) {
     } else {
       const auto one = slice(one_, {0, rows(mine)});
       comm_->reduce_scatter_sum(exec, bucket, one);
-      add(exec, row(mine), row(one), row(mine));
+      add(exec, mine, one);
     }
     if (windows_->shared() && i > 0)
       Kokkos::deep_copy(exec, slice(gradients_, windows_->head_in_bucket_before(i)), slice(gradients_, windows_->head(i)));

@@ -5,7 +5,7 @@
 #
 # In it are what a preset (default: cuda) has built of `lawa`, the speed measurement and the tests of kernels, model, parity and training
 # step, the libraries that these need, Open MPI with its plugins, and a small text's tokens. Left out are the C library and what belongs
-# to the driver (libcuda), and what is too large and is on every GPU node (cuBLAS, cuDNN, NCCL): run.sh finds those there. Refused if it
+# to the driver (libcuda), and what is too large and is on every GPU node (cuBLAS, cuDNN, NVRTC, NCCL): run.sh finds those there. Refused if it
 # is larger than MIB (default 60). There: tar xf OUT.tar && bash lawa_gpu/run.sh
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../framework/setup/environment.sh"
@@ -47,7 +47,7 @@ of_open_mpi() {
 # needed FILE...: the libraries that they load, and these in their turn, but those that are the machine's own.
 needed() {
   ldd "$@" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
-    grep -vE '/(libc|libm|libdl|librt|libpthread|libresolv|libutil|libcuda|libnvidia-[^/]*|libcublas(Lt)?|libcudnn[^/]*|libnccl)\.so'
+    grep -vE '/(libc|libm|libdl|librt|libpthread|libresolv|libutil|libcuda|libnvidia-[^/]*|libcublas(Lt)?|libcudnn[^/]*|libnccl|libnvrtc[^/]*)\.so'
 }
 
 cp "${programs[@]}" "$build/bin/libkernel_trace.so" "$pack/bin"
@@ -86,6 +86,6 @@ printf 'preset=%s\ngit=%s\n' "$preset" "$git" >"$pack/pack.txt"
 tar -C "$work" -I 'gzip -4' -cf "$work/pack.tar" lawa_gpu   # `tar xf` sees that it is compressed
 bytes=$(stat -c %s "$work/pack.tar")
 ((bytes <= most << 20)) || fail "$out would have $(((bytes + 1048575) >> 20)) MiB, and $most are allowed (--most); the largest: $(
-  cd "$pack" && find . -type f -printf '%s %P\n' | sort -rn | awk 'NR <= 3 { printf "%s%s (%d MiB)", NR > 1 ? ", " : "", $2, $1 / 1048576 }')"
+  cd "$pack" && find . -type f -printf '%s %P\n' | sort -rn | awk 'NR <= 3 { printf "%s%s (%d MiB)", (NR > 1 ? ", " : ""), $2, $1 / 1048576 }')"
 mv "$work/pack.tar" "$out"
 printf '%s: %d MiB; there: tar xf %s && bash lawa_gpu/run.sh\n' "$out" $(((bytes + 1048575) >> 20)) "$(basename "$out")"

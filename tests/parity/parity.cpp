@@ -24,7 +24,7 @@ struct GoldenCase {
 
   explicit GoldenCase(const std::string& name)
       : file(name), config(config_of(file)), table(model_parameters(config)), sequences(file.integer("sequences")),
-        micro_sequences(file.integer("micro_sequences")), batch{tokens("inputs"), tokens("targets")} {}
+        micro_sequences(file.integer("micro_sequences")), batch{tokens("inputs"), tokens("targets"), {}} {}
 
   static ModelConfig config_of(const GoldenGroup& file) {
     ModelConfig c;

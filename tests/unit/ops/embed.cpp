@@ -49,7 +49,7 @@ TEST(Embed, BackwardAddsIntoTheRowsThatWereReadAndNoOthers) {
     const Matrix<float> dwpe = random_matrix(s.length + unused_positions, s.channels, 4);
     reference::Array expected_dwte = in_doubles(dwte), expected_dwpe = in_doubles(dwpe);
     const std::vector<float> old_dwpe = values(slice(dwpe, {s.length, rows(dwpe)}));
-    embed_backward(Exec(), vector(ids), s.length, dx, dwte, dwpe);
+    embed_backward(Exec(), on_host(vector(ids)), s.length, dx, dwte, dwpe);
     reference::embed_backward(ids, s.length, in_doubles(dx), expected_dwte, expected_dwpe);
     EXPECT_TRUE(near(values(dwte), expected_dwte.values, tolerance::embed.backward));
     EXPECT_TRUE(near(values(dwpe), expected_dwpe.values, tolerance::embed.backward));
@@ -66,7 +66,7 @@ TYPED_TEST(EmbedTest, WithoutPositionsRowsAreThoseOfTheirTokens) {
   embed(Exec(), vector(ids), s.length, wte, Matrix<S>(), x);
   reference::Array positions(s.length, s.channels), expected(s.vocabulary, s.channels);
   EXPECT_TRUE(near(values(x), reference::embed(ids, s.length, in_doubles(wte), positions).values, 0));
-  embed_backward(Exec(), vector(ids), s.length, x, dwte, Matrix<float>());
+  embed_backward(Exec(), on_host(vector(ids)), s.length, x, dwte, Matrix<float>());
   reference::embed_backward(ids, s.length, in_doubles(x), expected, positions);
   EXPECT_TRUE(near(values(dwte), expected.values, tolerance::embed.backward));
 }
@@ -76,7 +76,7 @@ TEST(Embed, BackwardAgreesWithCentralDifferences) {
   const std::vector<int32_t> ids = token_ids(s.rows(), s.vocabulary, 1);
   const Matrix<float> dx = random_matrix(s.rows(), s.channels, 2);
   const Matrix<float> dwte = filled(s.vocabulary, s.channels, 0), dwpe = filled(s.length, s.channels, 0);
-  embed_backward(Exec(), vector(ids), s.length, dx, dwte, dwpe);
+  embed_backward(Exec(), on_host(vector(ids)), s.length, dx, dwte, dwpe);
   const auto objective = [&](const reference::Values& wte, const reference::Values& wpe) {
     const reference::Array tokens(s.vocabulary, s.channels, wte), positions(s.length, s.channels, wpe);
     return reference::dot(in_doubles(dx).values, reference::embed(ids, s.length, tokens, positions).values);
@@ -102,7 +102,7 @@ TEST(Embed, BackwardAddsInTheOrderOfTheRows) {  // any other order would round d
       token_sums[static_cast<size_t>(ids[n]) * C + c] += terms[n * C + c];
       position_sums[n % T * C + c] += terms[n * C + c];
     }
-  embed_backward(Exec(), vector(ids), s.length, dx, dwte, dwpe);
+  embed_backward(Exec(), on_host(vector(ids)), s.length, dx, dwte, dwpe);
   EXPECT_TRUE(same_bits(values(dwte), token_sums));
   EXPECT_TRUE(same_bits(values(dwpe), position_sums));
 }
