@@ -9,6 +9,7 @@
 
 #include "comm/mpi.hpp"
 #include "comm/watchdog.hpp"
+#include "tensor/device.hpp"
 
 namespace lawa {
 namespace {
@@ -79,6 +80,7 @@ int run_program(int argc, char** argv, const std::function<void(Communicator&, c
   MPI_Comm_dup(MPI_COMM_WORLD, &errors_comm);
   const int outside = reporting(errors_comm, [&] {
     const Kokkos::ScopeGuard kokkos;  // without argv: --help is ours; KOKKOS_… variables still count
+    check_kernels();
     Communicator comm = Communicator::world();
     const Watchdog watchdog(errors_comm, hang_seconds(), [rank = comm.rank(), size = comm.size()](const std::string& words) {
       if (!words.empty()) print_error(rank, size, words, "comm/watchdog.cpp");

@@ -25,4 +25,7 @@ Gpus gpus();
 /// Bytes of this process at its peak: resident memory on the CPU; memory in use on the device otherwise.
 double peak_memory_bytes();
 
+/// Errors: kernels see other values than they were given, as where the compilers of the CPU's and the device's half disagree about a view.
+void check_kernels();
+
 }  // namespace lawa

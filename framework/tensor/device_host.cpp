@@ -26,4 +26,6 @@ double peak_memory_bytes() {
   return 1024.0 * static_cast<double>(usage.ru_maxrss);
 }
 
+void check_kernels() {}
+
 }  // namespace lawa
