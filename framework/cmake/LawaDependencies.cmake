@@ -115,7 +115,8 @@ if(NOT LAWA_LOOPS)
     set(LAWA_LOOPS team)
   endif()
 endif()
-target_compile_definitions(lawa_kokkos INTERFACE LAWA_LOOPS="tensor/loops_${LAWA_LOOPS}.hpp")   # tensor/loops.hpp
+target_compile_definitions(lawa_kokkos INTERFACE LAWA_LOOPS="tensor/loops_${LAWA_LOOPS}.hpp"   # tensor/loops.hpp
+                           LAWA_INSTRUCTIONS="tensor/instructions_${LAWA_DEVICE}.hpp")         # tensor/instructions.hpp
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
   set(LAWA_DENORMALS x86)
 else()

@@ -32,8 +32,13 @@ void cross_entropy_backward(const Exec& exec, const Matrix<float>& z, const Toke
     const float at_target = zn[target];
     const SoftmaxSum softmax = row.softmax_sum(V, [&](int64_t v) { return zn[v]; });
     const float factor = step / softmax.sum;
-    row.assign(V, &dz(n, 0), [&](int64_t v) { return exponential(zn[v] - softmax.top) * factor - (v == target ? step : 0); });
-    row.once([&] { losses(n) = negative_log(at_target, softmax); });
+    S* const dzn = &dz(n, 0);
+    row.assign(V, dzn, [&](int64_t v) { return exponential(zn[v] - softmax.top) * factor; });
+    row.barrier();
+    row.once([&] {
+      dzn[target] = exponential(at_target - softmax.top) * factor - step;
+      losses(n) = negative_log(at_target, softmax);
+    });
   });
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tensor/instructions.hpp"
+
 namespace lawa {
 
 struct bf16 {
@@ -11,13 +13,9 @@ struct bf16 {
 
   bf16() = default;
   KOKKOS_INLINE_FUNCTION explicit bf16(float x) { *this = x; }
-  /// The nearest, ties to even; NaN stays NaN. Free of branches and temporaries, so that loops over it become vector instructions.
+  /// The nearest, ties to even; NaN stays NaN.
   KOKKOS_INLINE_FUNCTION bf16& operator=(float x) {
-    uint32_t whole;
-    std::memcpy(&whole, &x, sizeof whole);
-    const uint32_t rounded = (whole + 0x7fffu + (whole >> 16 & 1u)) >> 16;
-    const uint32_t quiet_nan = (whole & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : 0u;
-    bits = static_cast<uint16_t>(quiet_nan | rounded);
+    bits = rounded_to_bf16(x);
     return *this;
   }
   KOKKOS_INLINE_FUNCTION operator float() const {

@@ -6,10 +6,11 @@
 //   });
 //
 // Row       each(n, f)          f(i) for i in 0..n-1
-//           assign(n, to, f)    to[i] = f(i); f may read to[i], and no other element that is written
+//           assign(n, to, f)    to[i] = f(i); f may read to[i], and no other element that is written; `to` may be Both
 //           sum(n, f)           the sum of the floats f(i); every thread of the row has it
 //           sums(n, f)          two of them at once: f(i) -> Two
 //           softmax_sum(n, f)   the largest of the floats f(i), and the sum of exp(f(i) - largest), with n > 0
+//           barrier()           what the row's threads have written before it, all of them see behind it
 //           once(f)             f() on one thread
 // for_rows(name, exec, n_rows, width, f)          f(row, n); width: about how many elements a row has
 // for_elements(name, exec, range, f)              f(i) for i in the range
@@ -19,25 +20,4 @@
 //
 // Every sum has a fixed order, without atomics: results repeat bit for bit.
 #pragma once
-#include "tensor/tensor.hpp"
-
-namespace lawa {
-
-/// Two sums at once.
-struct Two {
-  float first = 0, second = 0;
-  KOKKOS_INLINE_FUNCTION Two& operator+=(const Two& other) {
-    first += other.first;
-    second += other.second;
-    return *this;
-  }
-};
-
-/// The largest of some numbers, and the sum of exp(number - largest).
-struct SoftmaxSum {
-  float top, sum;
-};
-
-}  // namespace lawa
-
 #include LAWA_LOOPS   // "tensor/loops_host.hpp" or "tensor/loops_team.hpp"

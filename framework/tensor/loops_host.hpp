@@ -1,5 +1,6 @@
 // loops.hpp for a CPU: inner loops become vector instructions. The order of sums is the compiler's for the same loop written out.
 #pragma once
+#include "tensor/loop_values.hpp"
 #include "tensor/math.hpp"
 
 namespace lawa {
@@ -10,8 +11,8 @@ struct Row {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) f(i);
   }
-  template <class T, class F>
-  void assign(int64_t n, T* to, const F& f) const {
+  template <class To, class F>
+  void assign(int64_t n, const To& to, const F& f) const {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) to[i] = f(i);
   }
@@ -40,6 +41,7 @@ struct Row {
     for (int64_t i = 0; i < n; ++i) top = larger(top, f(i));
     return {top, sum(n, [&](int64_t i) { return exponential(f(i) - top); })};
   }
+  void barrier() const {}
   template <class F>
   void once(const F& f) const {
     f();

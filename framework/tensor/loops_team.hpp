@@ -1,6 +1,7 @@
 // loops.hpp for a device. A narrow row has a warp's lanes, and a team some rows; a wide row has a team to itself. Thread t of a row has the
 // elements t, t + threads, …, so that neighbours read neighbours.
 #pragma once
+#include "tensor/loop_values.hpp"
 #include "tensor/math.hpp"
 #include "tensor/scratch.hpp"
 
@@ -13,16 +14,19 @@ namespace lawa {
 namespace detail {
 
 constexpr int lanes = kernels_run_at_once ? 1 : 32;  // of a warp
-constexpr int64_t many = 4;                          // elements that are read before any is written: loads that don't wait for each other
+constexpr int many = 4;                              // elements that are read before any is written: loads that don't wait for each other
 
-/// to[i] = f(i) for i = first, first + stride, … below end; at most `many`.
-template <class T, class F>
-KOKKOS_INLINE_FUNCTION void assign_some(int64_t first, int64_t stride, int64_t end, T* to, const F& f) {
-  decltype(f(first)) values[many]{};
-  for (int64_t j = 0; j < many; ++j)
-    if (first + j * stride < end) values[j] = f(first + j * stride);
-  for (int64_t j = 0; j < many; ++j)
-    if (first + j * stride < end) to[first + j * stride] = values[j];
+/// to[i] = f(i) for i = first, first + stride, …: `many`, or those below end.
+template <class To, class F>
+KOKKOS_INLINE_FUNCTION void assign_many(int64_t first, int64_t stride, const To& to, const F& f) {
+  decltype(f(first)) values[many];
+  for (int64_t j = 0; j < many; ++j) values[j] = f(first + j * stride);
+  for (int64_t j = 0; j < many; ++j) to[first + j * stride] = values[j];
+}
+template <class To, class F>
+KOKKOS_INLINE_FUNCTION void assign_some(int64_t first, int64_t stride, int64_t end, const To& to, const F& f) {
+  if (first + (many - 1) * stride < end) return assign_many(first, stride, to, f);
+  for (int64_t i = first; i < end; i += stride) to[i] = f(i);
 }
 
 }  // namespace detail
@@ -33,55 +37,75 @@ class Row {
   KOKKOS_INLINE_FUNCTION Row(const Team& team, bool wide)
       : team_(team), wide_(wide), threads_(wide ? detail::lanes * team.team_size() : detail::lanes) {}
 
+  // Counts are of a row, and fit an int: half the arithmetic of an index of 64 bits.
   template <class F>
   KOKKOS_INLINE_FUNCTION void each(int64_t n, const F& f) const {
+    const int end = static_cast<int>(n);
     on_threads([&](int t) {
-      for (int64_t i = t; i < n; i += threads_) f(i);
+      for (int i = t; i < end; i += threads_) f(i);
     });
   }
 
-  template <class T, class F>
-  KOKKOS_INLINE_FUNCTION void assign(int64_t n, T* to, const F& f) const {
+  template <class To, class F>
+  KOKKOS_INLINE_FUNCTION void assign(int64_t n, const To& to, const F& f) const {
+    const int end = static_cast<int>(n), some = detail::many * threads_;
     on_threads([&](int t) {
-      for (int64_t i = t; i < n; i += detail::many * threads_) detail::assign_some(i, threads_, n, to, f);
+      int i = t;
+      for (; i + some - threads_ < end; i += some) detail::assign_many(i, threads_, to, f);
+      for (; i < end; i += threads_) to[i] = f(i);
     });
   }
 
   template <class F>
   KOKKOS_INLINE_FUNCTION float sum(int64_t n, const F& f) const {
+    const int end = static_cast<int>(n);
     return total<float>([&](float& part, int t) {
-      for (int64_t i = t; i < n; i += threads_) part += f(i);
+      for (int i = t; i < end; i += threads_) part += f(i);
     });
   }
   template <class F>
   KOKKOS_INLINE_FUNCTION Two sums(int64_t n, const F& f) const {
+    const int end = static_cast<int>(n);
     return total<Two>([&](Two& part, int t) {
-      for (int64_t i = t; i < n; i += threads_) part += f(i);
+      for (int i = t; i < end; i += threads_) part += f(i);
     });
   }
 
   /// One reading: a thread's sum is scaled down whenever it meets larger numbers.
   template <class F>
   KOKKOS_INLINE_FUNCTION SoftmaxSum softmax_sum(int64_t n, const F& f) const {
-    using detail::many;
+    constexpr int many = detail::many;
+    const int end = static_cast<int>(n), some = many * threads_;
     float mine = lowest, sum = 0, top = lowest;
+    const auto rise = [&](float x) {
+      if (mine < x) {
+        sum *= exponential(mine - x);
+        mine = x;
+      }
+    };
     on_threads([&](int t) {
-      for (int64_t i = t; i < n; i += many * threads_) {
+      int i = t;
+      for (; i + some - threads_ < end; i += some) {
         float x[many];
-        for (int64_t j = 0; j < many; ++j) x[j] = i + j * threads_ < n ? f(i + j * threads_) : lowest;
+        for (int j = 0; j < many; ++j) x[j] = f(i + j * threads_);
         float largest = x[0];
-        for (int64_t j = 1; j < many; ++j) largest = larger(largest, x[j]);
-        if (mine < largest) {
-          sum *= exponential(mine - largest);
-          mine = largest;
-        }
-        for (int64_t j = 0; j < many; ++j) sum += i + j * threads_ < n ? exponential(x[j] - mine) : 0;
+        for (int j = 1; j < many; ++j) largest = larger(largest, x[j]);
+        rise(largest);
+        for (int j = 0; j < many; ++j) sum += exponential(x[j] - mine);
+      }
+      for (; i < end; i += threads_) {
+        const float x = f(i);
+        rise(x);
+        sum += exponential(x - mine);
       }
     });
     reduce([&](int, float& largest) { largest = larger(largest, mine); }, Kokkos::Max<float>(top));
     return {top, total<float>([&](float& part, int) { part += sum * exponential(mine - top); })};
   }
 
+  KOKKOS_INLINE_FUNCTION void barrier() const {
+    if (wide_) team_.team_barrier();  // a warp's loops end together
+  }
   template <class F>
   KOKKOS_INLINE_FUNCTION void once(const F& f) const {
     if (wide_) Kokkos::single(Kokkos::PerTeam(team_), f);
