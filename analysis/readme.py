@@ -197,6 +197,18 @@ def sharding():
     return grid(["ranks", "memory a rank: optimizer", "full"], rows)
 
 
+def gpu():
+    """The newest commit's rounds on a GPU beside PyTorch's, and where its step's time goes."""
+    lines = [line for line in json_lines("benchmark", "gpu.jsonl") if line["case"] == "gpu"]
+    newest = [line for line in lines if line["git"] == lines[-1]["git"]]
+    rows = [[f"{line['model']} ({line['parameters'] / 1e6:.2f} M)", f"{line['step_tokens']:,}", f"{line['ours']['tokens_per_second']:,.0f}",
+             f"{line['ours']['peak_memory_bytes'] / 1e9:.1f} GB", f"{line['pytorch']['tokens_per_second']:,.0f}",
+             f"{line['pytorch']['peak_memory_bytes'] / 1e9:.1f} GB", f"{line['ratio']:.2f} ×"] for line in newest]
+    table = grid(["model, bf16", "tokens a step", "tokens/s", "memory", "PyTorch compiled, tokens/s", "memory", "ratio"], rows)
+    return (f"{table}\n\n{newest[-1]['device']}, driver {newest[-1]['driver']}, PyTorch {newest[-1]['pytorch']['version']}, at commit "
+            f"{newest[-1]['git']}; rounds in turn: {newest[-1]['rounds']}.")
+
+
 def json_lines(*path):
     """Of a file of results below tests/."""
     return [json.loads(line) for line in ROOT.joinpath("tests", *path).read_text(encoding="utf-8").splitlines()]
@@ -248,7 +260,7 @@ def doctor():
     return printed("doctor")
 
 
-SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "plan": plan, "doctor": doctor, "benchmark": benchmark, "phases": phases, "one rank": alone,
+SECTIONS = {"quickstart": quickstart, "quickstart time": quickstart_time, "claims": claims, "plan": plan, "doctor": doctor, "benchmark": benchmark, "phases": phases, "one rank": alone, "gpu": gpu,
             "threads": threads, "precision": precision, "averaging": averaging, "online": online, "sharding": sharding, "faults": faults, "fsync": fsync, "saves": saves}
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The lines of tests/benchmark/gpu.jsonl from what run.sh has written: python3 tests/gpu/lines.py gpu.json …
 
-A file that has both "speed" and "compiled PyTorch" is a round; rounds of the same model, batch and device make a line: medians of both
+A file that has both "speed" and "compiled PyTorch" is a round; rounds of the same model, batch, device and commit make a line: medians of both
 sides, the least and the most tokens/s, the largest peak memory, and the ratio, ours over PyTorch's: the median of the rounds' ratios.
+Behind them stands a line for each commit: what became of every other part, the last time that it was run.
 """
 import argparse
 import json
@@ -27,22 +28,34 @@ def lines(files):
             ours, peer = parts["speed"], parts["compiled PyTorch"]
             if ours["step_tokens"] != peer["step_tokens"]:
                 raise ValueError(f"{ours['model']}: {ours['step_tokens']} tokens a step, but PyTorch {peer['step_tokens']}")
-            cases[ours["model"], ours["step_tokens"], ours["device"]].append((ours, peer, file["versions"]))
-    for (model, step_tokens, device), rounds in cases.items():
+            cases[ours["model"], ours["step_tokens"], ours["device"], ours["git"]].append((ours, peer, file["versions"]))
+    for (model, step_tokens, device, git), rounds in cases.items():
         ours, peers, versions = zip(*rounds)
         ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(ours, peers)]
         yield {"case": "gpu", "model": model, "precision": ours[0]["precision"], "parameters": ours[0]["parameters"], "device": device,
-               "step_tokens": step_tokens, "git": ours[0]["git"], "driver": versions[0]["driver"], "rounds": len(rounds),
+               "step_tokens": step_tokens, "git": git, "driver": versions[0]["driver"], "rounds": len(rounds),
                "ours": side(ours, "peak_memory_bytes_per_rank"),
                "pytorch": side(peers, "peak_memory_bytes") | {"version": peers[0]["version"], "attention": peers[0].get("attention"),
                                                               "reserved_memory_bytes": max(p.get("reserved_memory_bytes", 0) for p in peers)},
                "ratio": statistics.median(ratios), "ratios": ratios}
 
 
+def outcomes(files):
+    """{"case": "parts", …} for each commit that was run."""
+    commits = defaultdict(dict)
+    for file in files:
+        for part in file["parts"]:
+            if part["name"] not in ("speed", "PyTorch", "compiled PyTorch"):
+                commits[file["git"], file["versions"]["driver"]][part["name"]] = {key: part[key] for key in ("outcome", "seconds", "detail")}
+    for (git, driver), parts in commits.items():
+        yield {"case": "parts", "git": git, "driver": driver, "parts": parts}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+", metavar="gpu.json")
-    for line in lines([json.loads(path.read_text()) for path in parser.parse_args().files]):
+    files = [json.loads(path.read_text()) for path in parser.parse_args().files]
+    for line in [*lines(files), *outcomes(files)]:
         print(json.dumps(line))
 
 

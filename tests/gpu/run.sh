@@ -238,7 +238,7 @@ part_sanitizer() {
   local tool
   [[ $preset == cuda ]] || skip "a build for the CPU has no kernels for it"
   tool=$(command -v compute-sanitizer || compgen -G '/usr/local/cuda*/bin/compute-sanitizer' | tail -n 1) || skip "no compute-sanitizer"
-  mpi 1 "$tool" --tool "$1" --error-exitcode 9 "bin/test_$2" --gtest_filter="$3" >"$work/log" 2>&1
+  mpi 1 "$tool" --tool "$1" --error-exitcode 9 "bin/test_$2" --gtest_color=no --gtest_filter="$3" >"$work/log" 2>&1
   local code=$?
   cat "$work/log"
   { grep -h '^\[  PASSED  \]' "$work/log" | cut -c14- | tr '.\n' ', '

@@ -13,7 +13,7 @@ def written(ours, peer, outcome="passed", peer_tokens=64):
     speed = {"model": "small", "precision": "bf16", "parameters": 5, "device": "GPU", "git": "g", "step_tokens": 64,
              "tokens_per_second": ours, "peak_memory_bytes_per_rank": ours * 2}
     pytorch = {"version": "2", "step_tokens": peer_tokens, "tokens_per_second": peer, "peak_memory_bytes": peer * 3, "attention": "FLASH"}
-    return {"versions": {"driver": "580"}, "parts": [{"name": "speed", "outcome": "passed", "numbers": speed},
+    return {"git": "g", "versions": {"driver": "580"}, "parts": [{"name": "speed", "outcome": "passed", "numbers": speed},
                                                      {"name": "compiled PyTorch", "outcome": outcome, "numbers": pytorch}]}
 
 
@@ -27,3 +27,11 @@ def test_rounds_of_a_case_are_one_line_and_what_has_failed_is_none():
 def test_other_batches_are_refused():
     with pytest.raises(ValueError, match="small: 64 tokens a step, but PyTorch 32"):
         list(SCRIPT.lines([written(1, 1, peer_tokens=32)]))
+
+
+def test_the_last_outcome_of_a_part_stands_for_its_commit():
+    def file(git, outcome):
+        return written(1, 1) | {"git": git, "parts": [{"name": "tests of ops", "outcome": outcome, "seconds": 3, "detail": "words"}]}
+    first, second = SCRIPT.outcomes([file("a", "failed"), file("b", "passed"), file("a", "passed")])
+    assert first == {"case": "parts", "git": "a", "driver": "580", "parts": {"tests of ops": {"outcome": "passed", "seconds": 3, "detail": "words"}}}
+    assert second["git"] == "b"
