@@ -205,8 +205,10 @@ def gpu():
              f"{line['ours']['peak_memory_bytes'] / 1e9:.1f} GB", f"{line['pytorch']['tokens_per_second']:,.0f}",
              f"{line['pytorch']['peak_memory_bytes'] / 1e9:.1f} GB", f"{line['ratio']:.2f} ×"] for line in newest]
     table = grid(["model, bf16", "tokens a step", "tokens/s", "memory", "PyTorch compiled, tokens/s", "memory", "ratio"], rows)
-    return (f"{table}\n\n{newest[-1]['device']}, driver {newest[-1]['driver']}, PyTorch {newest[-1]['pytorch']['version']}, at commit "
-            f"{newest[-1]['git']}; rounds in turn: {newest[-1]['rounds']}.")
+    last = newest[-1]
+    return (f"{table}\n\n{last['device']}, driver {last['driver']}, at commit {last['git']}; PyTorch {last['pytorch']['version']} in torch.compile's "
+            f"default mode; {last['rounds']} round{'s' if last['rounds'] > 1 else ''}. Memory: ours is all that the device has in use, "
+            f"PyTorch's what its tensors have at their peak, of {last['pytorch']['reserved_memory_bytes'] / 1e9:.1f} GB that it had reserved.")
 
 
 def json_lines(*path):

@@ -9,8 +9,8 @@
 namespace lawa {
 namespace {
 
-/// Rows whose logits exist at a time: N x V is never stored. For each such part the head's whole gradient is read and written: on a device,
-/// where that is the slow half of the product, parts are as large as memory lets them be.
+/// Rows whose logits exist at a time: N x V is never stored. For each such part the head's whole gradient is read and written, which on a
+/// device is the slow half of the product: parts are larger there.
 constexpr int64_t head_rows = kernels_run_at_once ? 512 : 8192;
 constexpr int64_t alignment = 64;   // bytes, a cache line
 
@@ -111,6 +111,8 @@ void Transformer<S>::reserve(const Matrix<int32_t>& inputs) {
   if (B == mapped_sequences_ && T == mapped_length_) return;
   Cursor at(store_.data(), alignment);
   a_ = map_activations(config_, B, T, purpose_, at);
+  LAWA_CHECK(at.used() <= rows(store_), B, " sequences of ", T, " tokens need ", at.used(), " bytes, more than the ", rows(store_), " of ", sequences_,
+             " sequences of ", config_.context, ": the attention of short ones works in tiles, which take room");
   mapped_sequences_ = B;
   mapped_length_ = T;
 }

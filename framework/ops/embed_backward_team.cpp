@@ -28,7 +28,7 @@ SortedRows sorted_by_token(const HostVector<int32_t>& ids, int64_t vocabulary) {
   return sorted;
 }
 
-/// Copied to the device as the queue comes to it; `numbers` can go at once.
+/// Copied to the device as the queue comes to it.
 Tokens on_device(const Exec& exec, std::vector<int32_t>& numbers, int32_t* to) {
   const Tokens device(to, numbers.size());
   Kokkos::deep_copy(exec, device, HostVector<int32_t>(numbers.data(), numbers.size()));
@@ -43,9 +43,10 @@ void embed_backward(const Exec& exec, const HostVector<int32_t>& ids, int64_t se
   const int64_t C = columns(dx), N = rows(dx), T = sequence_length;
   if (N == 0) return;
   SortedRows sorted = sorted_by_token(ids, rows(dwte));
-  int32_t* const room = scratch<int32_t>(3 * N + 1);
+  int32_t* const room = scratch<int32_t>(exec, 3 * N + 1);
   const Tokens order = on_device(exec, sorted.rows, room), tokens = on_device(exec, sorted.tokens, room + N);
   const Tokens begin = on_device(exec, sorted.begin, room + 2 * N);
+  exec.fence();  // `sorted` ends here, and a copy may still read it
   for_rows("lawa::embed_backward", exec, rows(tokens), wide_row, KOKKOS_LAMBDA(const Row& row, int64_t i) {
     const int64_t first = begin(i), last = begin(i + 1);
     float* const token = &dwte(tokens(i), 0);

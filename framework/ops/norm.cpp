@@ -61,8 +61,8 @@ void norm_backward(const Exec& exec, const Matrix<float>& x, const Norm<S>& p, c
     });
     const float d_mean = sums.first / static_cast<float>(C), dh_mean = sums.second / static_cast<float>(C);
     const auto sum = [&](int64_t c) { return dxn[c] + inverse * (w[c] * dyn[c] - d_mean - (xn[c] - mean) * inverse * dh_mean); };
-    if (rounded == nullptr) row.assign(C, dxn, sum);
-    else row.assign(C, Both<float, S>{dxn, rounded + n * C}, sum);
+    row.assign(C, dxn, sum);
+    if (rounded != nullptr) row.assign(C, rounded + n * C, [&](int64_t c) { return dxn[c]; });
   });
 }
 

@@ -19,20 +19,4 @@ struct SoftmaxSum {
   float top, sum;
 };
 
-/// Two places for the same numbers.
-template <class A, class B>
-struct Both {
-  struct Element {
-    A& a;
-    B& b;
-    KOKKOS_INLINE_FUNCTION void operator=(float x) const {
-      a = x;
-      b = x;
-    }
-  };
-  A* a;
-  B* b;
-  KOKKOS_INLINE_FUNCTION Element operator[](int64_t i) const { return {a[i], b[i]}; }
-};
-
 }  // namespace lawa

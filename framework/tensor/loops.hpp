@@ -6,7 +6,7 @@
 //   });
 //
 // Row       each(n, f)          f(i) for i in 0..n-1
-//           assign(n, to, f)    to[i] = f(i); f may read to[i], and no other element that is written; `to` may be Both
+//           assign(n, to, f)    to[i] = f(i); f may read to[i], and no other element that is written
 //           sum(n, f)           the sum of the floats f(i); every thread of the row has it
 //           sums(n, f)          two of them at once: f(i) -> Two
 //           softmax_sum(n, f)   the largest of the floats f(i), and the sum of exp(f(i) - largest), with n > 0

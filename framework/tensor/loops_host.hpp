@@ -11,8 +11,8 @@ struct Row {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) f(i);
   }
-  template <class To, class F>
-  void assign(int64_t n, const To& to, const F& f) const {
+  template <class T, class F>
+  void assign(int64_t n, T* to, const F& f) const {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) to[i] = f(i);
   }

@@ -17,14 +17,14 @@ constexpr int lanes = kernels_run_at_once ? 1 : 32;  // of a warp
 constexpr int many = 4;                              // elements that are read before any is written: loads that don't wait for each other
 
 /// to[i] = f(i) for i = first, first + stride, …: `many`, or those below end.
-template <class To, class F>
-KOKKOS_INLINE_FUNCTION void assign_many(int64_t first, int64_t stride, const To& to, const F& f) {
+template <class T, class F>
+KOKKOS_INLINE_FUNCTION void assign_many(int64_t first, int64_t stride, T* to, const F& f) {
   decltype(f(first)) values[many];
   for (int64_t j = 0; j < many; ++j) values[j] = f(first + j * stride);
   for (int64_t j = 0; j < many; ++j) to[first + j * stride] = values[j];
 }
-template <class To, class F>
-KOKKOS_INLINE_FUNCTION void assign_some(int64_t first, int64_t stride, int64_t end, const To& to, const F& f) {
+template <class T, class F>
+KOKKOS_INLINE_FUNCTION void assign_some(int64_t first, int64_t stride, int64_t end, T* to, const F& f) {
   if (first + (many - 1) * stride < end) return assign_many(first, stride, to, f);
   for (int64_t i = first; i < end; i += stride) to[i] = f(i);
 }
@@ -46,8 +46,8 @@ class Row {
     });
   }
 
-  template <class To, class F>
-  KOKKOS_INLINE_FUNCTION void assign(int64_t n, const To& to, const F& f) const {
+  template <class T, class F>
+  KOKKOS_INLINE_FUNCTION void assign(int64_t n, T* to, const F& f) const {
     const int end = static_cast<int>(n), some = detail::many * threads_;
     on_threads([&](int t) {
       int i = t;
@@ -183,7 +183,7 @@ void add_column_sums(const Exec& exec, int64_t n_rows, const Vector<float>& sums
   const int64_t n_columns = rows(sums), n_blocks = (n_rows + height - 1) / height;
   if (n_columns == 0 || n_rows == 0) return;
   float* const out = sums.data();
-  float* const partial = scratch<float>(n_blocks * n_columns);
+  float* const partial = scratch<float>(exec, n_blocks * n_columns);
   Kokkos::parallel_for("lawa::column_sums_of_blocks", over(exec, n_blocks * n_columns), KOKKOS_LAMBDA(int64_t i) {
     const int64_t block = i / n_columns, column = i - block * n_columns;
     const int64_t end = n_rows < (block + 1) * height ? n_rows : (block + 1) * height;

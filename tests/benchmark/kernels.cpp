@@ -93,7 +93,7 @@ void products(const Exec& exec, int64_t N, int64_t in, int64_t out, const char* 
 void fused(const Exec& exec, int64_t N, int64_t C) {
   const auto n = static_cast<double>(N), c = static_cast<double>(C);
   const double flops = 8 * n * c * c, more = 8 * c * c;
-  const Matrix<bf16> x = random<bf16>(N, C), dy = random<bf16>(N, C), f = random<bf16>(N, 4 * C), g = random<bf16>(N, 4 * C);
+  const Matrix<bf16> x = random<bf16>(N, C), dy = random<bf16>(N, C), f = random<bf16>(N, 4 * C), g = random<bf16>(N, 4 * C), df = random<bf16>(N, 4 * C);
   const Matrix<float> residual = random<float>(N, C), sum = random<float>(N, C);
   const Affine<bf16> wide{random<bf16>(4 * C, C), {}}, narrow{random<bf16>(C, 4 * C), {}};
   const Affine<float> gradient{random<float>(C, 4 * C), {}};
@@ -101,9 +101,9 @@ void fused(const Exec& exec, int64_t N, int64_t C) {
   measure("affine_add_unfused", n * c * 24 + more, flops, [&] { unfused::affine_add(exec, g, narrow, residual, sum); });
   measure("affine_gelu", n * c * 18 + more, flops, [&] { affine_gelu(exec, x, wide, Gelu::tanh, f, g); });
   measure("affine_gelu_unfused", n * c * 26 + more, flops, [&] { unfused::affine_gelu(exec, x, wide, Gelu::tanh, f, g); });
-  measure("affine_gelu_backward", n * c * 28 + more, 2 * flops, [&] { affine_gelu_backward(exec, g, narrow, dy, Gelu::tanh, f, f, gradient); });
+  measure("affine_gelu_backward", n * c * 28 + more, 2 * flops, [&] { affine_gelu_backward(exec, g, narrow, dy, Gelu::tanh, f, df, gradient); });
   measure("affine_gelu_backward_unfused", n * c * 44 + more, 2 * flops,
-          [&] { unfused::affine_gelu_backward(exec, g, narrow, dy, Gelu::tanh, f, f, gradient); });
+          [&] { unfused::affine_gelu_backward(exec, g, narrow, dy, Gelu::tanh, f, df, gradient); });
 }
 
 void attention(const Exec& exec, const Shape& shape) {

@@ -80,7 +80,8 @@ cp "$root"/tests/parity/{golden,gpt_neox}.h5 "$pack/tests/parity"
 cp "$root"/experiments/models/{large,medium,small,tiny}.toml "$pack/models"
 "$python" "$root/data/prepare.py" "$root"/README.md "$root"/*/README.md "$root"/framework/*/*.[ch]pp --tokenizer bytes --validation-fraction 0.2 \
   --output "$pack/tokens" >/dev/null
-git=$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
+git=$(sed -n 's/^Version version() { return {"[^"]*", "\([^"]*\)", \(true\|false\),.*/\1 \2/p' "$build/version.cpp")   # of what was built
+git=${git/ true/-dirty} git=${git/ false/}
 printf 'preset=%s\ngit=%s\n' "$preset" "$git" >"$pack/pack.txt"
 
 tar -C "$work" -I 'gzip -4' -cf "$work/pack.tar" lawa_gpu   # `tar xf` sees that it is compressed

@@ -259,6 +259,7 @@ quoted() {
 part() {
   local limit=$1 name=$2 begin=$SECONDS code=0 outcome=passed detail numbers
   names+=("$name" "${name%% *}")
+  [[ $naming == no ]] || return 0
   [[ -z $only || ,$only, == *,"$name",* || ,$only, == *,"${name%% *}",* ]] || return
   ((limit <= most)) || limit=$most
   ((limit <= end - SECONDS)) || limit=$((end - SECONDS))
@@ -309,28 +310,36 @@ version() {
   if [[ -n $line ]]; then quoted "$line"; else printf null; fi
 }
 
-printf 'lawa %s, preset %s; the programs'\'' words: %s\n\n' "$git" "$preset" "${out%.json}.log"
-part 15 device part_device
-part 15 libraries part_libraries
-for tests in tensor ops optim model comm parity training_step; do
-  part 60 "tests of $tests" part_tests "$tests" 1
-done
-[[ $device == cuda ]] || part 60 "tests of two ranks" part_tests training_step 2   # a GPU has one rank
-part 90 "memcheck of ops" part_sanitizer memcheck ops '-*CentralDifferences*:*UnderSignals*'
-part 90 "racecheck of ops" part_sanitizer racecheck ops '-*CentralDifferences*:*Gemm*:*Affine*:*Attend*'
-part 60 "racecheck of optim" part_sanitizer racecheck optim '*'
-part 120 "training" part_steps
-part 60 "bits" part_bits
-part 60 "speed" part_speed
-part 60 "PyTorch" part_pytorch
-part 150 "compiled PyTorch" part_pytorch --compiled
-part 120 "curve" part_curve
-part 60 "operations" part_operations
-part 120 "kernels" part_kernels
+# all_parts: in their order.
+all_parts() {
+  part 15 device part_device
+  part 15 libraries part_libraries
+  for tests in tensor ops optim model comm parity training_step; do
+    part 60 "tests of $tests" part_tests "$tests" 1
+  done
+  [[ $device == cuda ]] || part 60 "tests of two ranks" part_tests training_step 2   # a GPU has one rank
+  part 90 "memcheck of ops" part_sanitizer memcheck ops '-*CentralDifferences*:*UnderSignals*'
+  part 90 "racecheck of ops" part_sanitizer racecheck ops '-*CentralDifferences*:*Gemm*:*Affine*:*Attend*'
+  part 60 "racecheck of optim" part_sanitizer racecheck optim '*'
+  part 120 "training" part_steps
+  part 60 "bits" part_bits
+  part 60 "speed" part_speed
+  part 60 "PyTorch" part_pytorch
+  part 150 "compiled PyTorch" part_pytorch --compiled
+  part 120 "curve" part_curve
+  part 60 "operations" part_operations
+  part 120 "kernels" part_kernels
+}
+
+naming=yes names=()   # their names alone
+all_parts
 while read -r -d, word; do
   [[ " ${names[*]} " == *" $word "* ]] || { printf -- '--only: there is no part %s\n' "$word" >&2; exit 2; }
 done <<<"${only:+$only,}"
+naming=no
 
+printf 'lawa %s, preset %s; the programs'\'' words: %s\n\n' "$git" "$preset" "${out%.json}.log"
+all_parts
 took=$SECONDS
 cp "$work/all.log" "${out%.json}.log"
 {
