@@ -198,7 +198,7 @@ def sharding():
 
 
 def gpu():
-    """The newest commit's rounds on a GPU beside PyTorch's, and where its step's time goes."""
+    """The newest commit's rounds on a GPU beside PyTorch's."""
     lines = [line for line in json_lines("benchmark", "gpu.jsonl") if line["case"] == "gpu"]
     newest = [line for line in lines if line["git"] == lines[-1]["git"]]
     rows = [[f"{line['model']} ({line['parameters'] / 1e6:.2f} M)", f"{line['step_tokens']:,}", f"{line['ours']['tokens_per_second']:,.0f}",
@@ -207,7 +207,7 @@ def gpu():
     table = grid(["model, bf16", "tokens a step", "tokens/s", "memory", "PyTorch compiled, tokens/s", "memory", "ratio"], rows)
     last = newest[-1]
     return (f"{table}\n\n{last['device']}, driver {last['driver']}, at commit {last['git']}; PyTorch {last['pytorch']['version']} in torch.compile's "
-            f"default mode; {last['rounds']} round{'s' if last['rounds'] > 1 else ''}. Memory: ours is all that the device has in use, "
+            f"{last['pytorch']['mode'] or 'default'} mode; {last['rounds']} round{'s' if last['rounds'] > 1 else ''}. Memory: ours is all that the device has in use, "
             f"PyTorch's what its tensors have at their peak, of {last['pytorch']['reserved_memory_bytes'] / 1e9:.1f} GB that it had reserved.")
 
 

@@ -2,7 +2,7 @@
 """The lines of tests/benchmark/gpu.jsonl from what run.sh has written: python3 tests/gpu/lines.py gpu.json …
 
 A file that has both "speed" and "compiled PyTorch" is a round; rounds of the same model, batch, device and commit make a line: medians of both
-sides, the least and the most tokens/s, the largest peak memory, and the ratio, ours over PyTorch's: the median of the rounds' ratios.
+sides, the least and the most tokens/s, the largest peak memory, our fastest products (of each round's start), and the ratio, ours over PyTorch's: the median of the rounds' ratios.
 Behind them stands a line for each commit: what became of every other part, the last time that it was run.
 """
 import argparse
@@ -34,8 +34,8 @@ def lines(files):
         ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(ours, peers)]
         yield {"case": "gpu", "model": model, "precision": ours[0]["precision"], "parameters": ours[0]["parameters"], "device": device,
                "step_tokens": step_tokens, "git": git, "driver": versions[0]["driver"], "rounds": len(rounds),
-               "ours": side(ours, "peak_memory_bytes_per_rank"),
-               "pytorch": side(peers, "peak_memory_bytes") | {"version": peers[0]["version"], "attention": peers[0].get("attention"),
+               "ours": side(ours, "peak_memory_bytes_per_rank") | {"gemm_flops_per_second": max(o.get("gemm_flops_per_second", 0) for o in ours)},
+               "pytorch": side(peers, "peak_memory_bytes") | {"version": peers[0]["version"], "mode": peers[0].get("mode"), "attention": peers[0].get("attention"),
                                                               "reserved_memory_bytes": max(p.get("reserved_memory_bytes", 0) for p in peers)},
                "ratio": statistics.median(ratios), "ratios": ratios}
 

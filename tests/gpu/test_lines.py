@@ -11,7 +11,7 @@ SPEC.loader.exec_module(SCRIPT)
 
 def written(ours, peer, outcome="passed", peer_tokens=64):
     speed = {"model": "small", "precision": "bf16", "parameters": 5, "device": "GPU", "git": "g", "step_tokens": 64,
-             "tokens_per_second": ours, "peak_memory_bytes_per_rank": ours * 2}
+             "tokens_per_second": ours, "peak_memory_bytes_per_rank": ours * 2, "gemm_flops_per_second": ours * 4}
     pytorch = {"version": "2", "step_tokens": peer_tokens, "tokens_per_second": peer, "peak_memory_bytes": peer * 3, "attention": "FLASH"}
     return {"git": "g", "versions": {"driver": "580"}, "parts": [{"name": "speed", "outcome": "passed", "numbers": speed},
                                                      {"name": "compiled PyTorch", "outcome": outcome, "numbers": pytorch}]}
@@ -20,7 +20,7 @@ def written(ours, peer, outcome="passed", peer_tokens=64):
 def test_rounds_of_a_case_are_one_line_and_what_has_failed_is_none():
     line, = SCRIPT.lines([written(100, 50), written(130, 50), written(150, 100), written(1, 1, "failed")])
     assert line["rounds"] == 3 and line["ratios"] == [2, 2.6, 1.5] and line["ratio"] == 2
-    assert line["ours"] == {"tokens_per_second": 130, "least": 100, "most": 150, "peak_memory_bytes": 300}
+    assert line["ours"] == {"tokens_per_second": 130, "least": 100, "most": 150, "peak_memory_bytes": 300, "gemm_flops_per_second": 600}
     assert line["pytorch"]["tokens_per_second"] == 50 and line["pytorch"]["peak_memory_bytes"] == 300
 
 
